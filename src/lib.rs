@@ -1,0 +1,4 @@
+//! rimg: OpenStack images from the shell.
+
+pub mod error;
+pub mod output;
