@@ -59,6 +59,8 @@ pub struct Error {
     pub kind: Kind,
     /// What failed, in lower case, the culprit in backticks.
     pub message: String,
+    /// More of what failed, a line each: candidates, places looked at.
+    pub details: Vec<String>,
     /// What the reader can do about it.
     pub next: Option<String>,
     /// The HTTP status behind it, if there was one.
@@ -68,13 +70,20 @@ pub struct Error {
 impl Error {
     /// A failure of `kind`, described by `message`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), next: None, status: None }
+        Error { kind, message: message.into(), details: Vec::new(), next: None, status: None }
     }
 
     /// The same failure with the step to take.
     #[must_use]
     pub fn next(mut self, step: impl Into<String>) -> Self {
         self.next = Some(step.into());
+        self
+    }
+
+    /// The same failure with these lines below its message.
+    #[must_use]
+    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(lines);
         self
     }
 

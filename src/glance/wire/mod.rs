@@ -1,0 +1,4 @@
+//! Nouns to bytes and back, for each version of the Images API. Pure: no
+//! connection, no clock.
+
+pub mod v2;

@@ -1,0 +1,222 @@
+//! Broken connections and unhappy statuses, in words for people.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+use url::Url;
+
+use super::Settings;
+use crate::error::{Error, Kind};
+
+/// A request that got no answer.
+pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings) -> Error {
+    let place = origin(url);
+    let reason = root_cause(error);
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return certificate(tls, &place, settings);
+    }
+    if error.is_timeout() {
+        return Error::new(
+            Kind::Network,
+            format!("cannot reach `{place}`: no connection within {:?}", settings.connect_limit),
+        )
+        .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
+    }
+    if error.is_connect() {
+        return Error::new(Kind::Network, format!("cannot reach `{place}`: {reason}"))
+            .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
+    }
+    Error::new(Kind::Network, format!("the connection to `{place}` broke: {reason}")).next("try again")
+}
+
+/// Whether the connection ended before the server had answered anything.
+pub(super) fn was_dropped(error: &reqwest::Error) -> bool {
+    !error.is_timeout()
+        && !error.is_connect()
+        && (root_cause(error).contains("before message completed")
+            || find::<std::io::Error>(error).is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset))
+}
+
+/// An answer whose body broke off.
+pub(super) fn body(error: &reqwest::Error, url: &Url) -> Error {
+    Error::new(Kind::Network, format!("the answer of `{}` broke off: {}", origin(url), root_cause(error)))
+        .next("try again")
+}
+
+/// No byte has moved for `limit`.
+pub(super) fn stalled(url: &Url, limit: Duration) -> Error {
+    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs()))
+        .next("try again; `api_timeout` in clouds.yaml sets another limit")
+}
+
+fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error {
+    let reason = match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            rustls::CertificateError::UnknownIssuer => "it is signed by an unknown authority".to_owned(),
+            rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => {
+                "it has expired".to_owned()
+            }
+            rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. } => {
+                "it is for another name".to_owned()
+            }
+            other => other.to_string().to_lowercase(),
+        },
+        other => {
+            return Error::new(Kind::Tls, format!("no TLS connection to `{place}`: {}", other.to_string().to_lowercase()))
+                .next("if it wants a client certificate, name it with `--os-cert` and `--os-key`; if it speaks plain HTTP, the URL must begin with `http://`");
+        }
+    };
+    let trusted = match &settings.tls.ca {
+        Some(path) => format!("`{}`", path.display()),
+        None => "the system's CA certificates".to_owned(),
+    };
+    Error::new(Kind::Tls, format!("the certificate of `{place}` is not trusted: {reason} (checked against {trusted})"))
+        .next("name the right CA file with `--os-cacert` (OS_CACERT, `cacert` in clouds.yaml), or turn the check off with `--insecure`")
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// The innermost reason, without the layers around it.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// The error of type `E` in the chain, if there is one; also where an
+/// `io::Error` wraps it.
+fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(found) = inner.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|e| e.downcast_ref::<E>()) {
+            return Some(found);
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+/// What an unhappy status means, with the server's own words once.
+pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
+    let code = status.as_u16();
+    let kind = match code {
+        401 => Kind::Auth,
+        403 => Kind::Forbidden,
+        404 => Kind::NotFound,
+        409 | 412 => Kind::Conflict,
+        413 => Kind::TooLarge,
+        415 => Kind::UnsupportedMedia,
+        500.. => Kind::Unavailable,
+        _ => Kind::Rejected,
+    };
+    let name = status.canonical_reason().unwrap_or("unknown status").to_lowercase();
+    let message = match server_message(body) {
+        Some(words) => format!("{words} (HTTP {code} {name})"),
+        None => format!("the service answered HTTP {code} {name}"),
+    };
+    let error = Error::new(kind, message).with_status(code);
+    match code {
+        401 => error.next("the token is missing, wrong or expired: sign in again"),
+        429 | 500.. => error.next("try again in a moment; if it stays, ask who runs the cloud"),
+        _ => error,
+    }
+}
+
+/// The message in an error body: JSON as OpenStack services write it, or an
+/// HTML page without its tags. `None` if it holds no words.
+fn server_message(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let found = match serde_json::from_str::<Value>(&text) {
+        Ok(json) => json_message(&json)?,
+        Err(_) => html_text(&text),
+    };
+    let words = found.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words.trim_end_matches('.');
+    let short: String = words.chars().take(400).collect();
+    (!short.is_empty()).then_some(short)
+}
+
+fn json_message(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(several) => several.iter().find_map(json_message),
+        Value::Object(fields) => fields
+            .get("message")
+            .or_else(|| fields.get("detail"))
+            .and_then(json_message)
+            .or_else(|| fields.values().find_map(|value| value.is_object().then(|| json_message(value)).flatten())),
+        _ => None,
+    }
+}
+
+/// The text of an HTML page, without its title and its first heading: these
+/// only repeat the status.
+fn html_text(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some((before, tag_on)) = rest.split_once('<') {
+        text.push_str(before);
+        let Some((tag, after)) = tag_on.split_once('>') else {
+            rest = "";
+            break;
+        };
+        let name = tag.split([' ', '/']).next().unwrap_or_default().to_ascii_lowercase();
+        rest = match name.as_str() {
+            "title" | "h1" | "style" | "script" => {
+                let end = format!("</{name}>");
+                after.to_ascii_lowercase().find(&end).map_or("", |at| &after[at + end.len()..])
+            }
+            _ => after,
+        };
+        text.push(' ');
+    }
+    text.push_str(rest);
+    for (entity, letter) in
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&")]
+    {
+        text = text.replace(entity, letter);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_words_of_an_html_error_page_are_kept_once() {
+        let page = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>\
+                     You may not &quot;publicize&quot;.<br /><br /></body></html>";
+        let error = status(StatusCode::FORBIDDEN, page);
+        assert_eq!(error.message, "You may not \"publicize\" (HTTP 403 forbidden)");
+        assert_eq!(error.kind, Kind::Forbidden);
+    }
+
+    #[test]
+    fn the_words_of_a_json_error_are_found_wherever_services_put_them() {
+        for body in [
+            r#"{"error": {"code": 401, "message": "Wrong."}}"#,
+            r#"{"message": "Wrong.", "code": "401"}"#,
+            r#"{"errors": [{"detail": "Wrong."}], "badRequest": {"message": "Wrong."}}"#,
+        ] {
+            assert_eq!(server_message(body.as_bytes()).unwrap(), "Wrong");
+        }
+    }
+
+    #[test]
+    fn an_empty_body_leaves_the_status_alone() {
+        assert_eq!(status(StatusCode::BAD_GATEWAY, b"").message, "the service answered HTTP 502 bad gateway");
+    }
+}

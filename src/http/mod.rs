@@ -1,0 +1,469 @@
+//! HTTP: the one room that names the HTTP client crate.
+//!
+//! It adds what every request of rimg needs: trust and proxies, a limit on
+//! connecting and on silence (never on the whole transfer), Ctrl-C, redirects
+//! that take no secret to another host, a trace with secrets masked, and the
+//! translation of statuses and broken connections into [`Error`]s.
+
+mod failure;
+mod tls;
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+pub use tls::Tls;
+
+use crate::error::{Error, Kind, Result};
+use crate::interrupt::Interrupt;
+use crate::log::{Level, Log};
+use crate::transfer::{Meter, Outbody};
+
+/// The largest answer that is read as a document, in bytes: a page of 1,000
+/// images with 128 properties each stays well below it.
+const DOCUMENT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+
+/// What shapes every connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Certificates.
+    pub tls: Tls,
+    /// How long connecting may take.
+    pub connect_limit: Duration,
+    /// How long no byte may move, in either direction.
+    pub stall_limit: Duration,
+    /// How long the service may think after it has received a whole image:
+    /// it may be copying it to its storage.
+    pub digest_limit: Duration,
+    /// Connect by IPv4 only.
+    pub force_ipv4: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            tls: Tls::default(),
+            connect_limit: Duration::from_secs(15),
+            stall_limit: Duration::from_secs(60),
+            digest_limit: Duration::from_secs(900),
+            force_ipv4: false,
+        }
+    }
+}
+
+/// A request to be sent.
+pub struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Payload,
+    secret: bool,
+}
+
+enum Payload {
+    Nothing,
+    Document(Vec<u8>),
+    Data(Outbody, Arc<Meter>),
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(method: Method, url: Url) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Request { method, url, headers, body: Payload::Nothing, secret: false }
+    }
+
+    /// A GET of `url`.
+    pub fn get(url: Url) -> Self {
+        Request::new(Method::GET, url)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Adds the token that the service knows us by.
+    #[must_use]
+    pub fn token(mut self, token: Option<&SecretString>) -> Self {
+        if let Some(mut value) = token.and_then(|t| HeaderValue::from_str(t.expose_secret()).ok()) {
+            value.set_sensitive(true);
+            self.headers.insert(HeaderName::from_static("x-auth-token"), value);
+        }
+        self
+    }
+
+    /// Sends `document` as JSON.
+    #[must_use]
+    pub fn json(mut self, document: &Value) -> Self {
+        self.body = Payload::Document(document.to_string().into_bytes());
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self
+    }
+
+    /// Streams image data, counted by `meter`.
+    #[must_use]
+    pub fn data(mut self, body: Outbody, meter: Arc<Meter>) -> Self {
+        self.body = Payload::Data(body, meter);
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        self
+    }
+
+    /// Keeps bodies and headers of this exchange out of the trace altogether.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// The service's answer, its body not yet read.
+#[derive(Debug)]
+pub struct Answer {
+    inner: reqwest::Response,
+    stall_limit: Duration,
+    interrupt: Option<Interrupt>,
+    log: Log,
+    secret: bool,
+}
+
+/// The HTTP client of one run. Cheap to clone; connections are made on first use.
+#[derive(Clone)]
+pub struct Http {
+    shared: Rc<Shared>,
+    /// Absent in clean-up work, which a pressed Ctrl-C must not end.
+    interrupt: Option<Interrupt>,
+}
+
+struct Shared {
+    settings: Settings,
+    log: Log,
+    clients: OnceCell<Clients>,
+    timings: RefCell<Vec<(String, Duration)>>,
+}
+
+struct Clients {
+    pooled: reqwest::Client,
+    /// For bodies that can be sent only once: a connection taken from a pool
+    /// may have been closed by the server meanwhile.
+    fresh: reqwest::Client,
+}
+
+impl Http {
+    /// A client that says what it does to `log` and stops on `interrupt`.
+    pub fn new(settings: Settings, log: Log, interrupt: Interrupt) -> Self {
+        let shared = Shared { settings, log, clients: OnceCell::new(), timings: RefCell::default() };
+        Http { shared: Rc::new(shared), interrupt: Some(interrupt) }
+    }
+
+    /// The same client for clean-up after an interrupt: it does not stop for one.
+    #[must_use]
+    pub fn undisturbed(&self) -> Self {
+        Http { shared: Rc::clone(&self.shared), interrupt: None }
+    }
+
+    /// Where this client says what it does.
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// Every request so far, as `METHOD URL`, and how long its answer took.
+    pub fn timings(&self) -> Vec<(String, Duration)> {
+        self.shared.timings.borrow().clone()
+    }
+
+    /// Waits, unless interrupted.
+    pub async fn pause(&self, time: Duration) -> Result<()> {
+        let sleep = async {
+            tokio::time::sleep(time).await;
+            Ok(())
+        };
+        match &self.interrupt {
+            Some(interrupt) => interrupt.or(sleep).await,
+            None => sleep.await,
+        }
+    }
+
+    /// Sends `request` and waits for the head of the answer, whatever its status.
+    pub async fn send(&self, request: Request) -> Result<Answer> {
+        match &self.interrupt {
+            Some(interrupt) => interrupt.or(self.exchange(request)).await,
+            None => self.exchange(request).await,
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer> {
+        let Request { method, mut url, mut headers, body, secret } = request;
+        let repeatable = method == Method::GET || method == Method::HEAD;
+        let mut body = Some(body);
+        let mut redirects = 0;
+        let mut dropped = false;
+        loop {
+            let sending = body.take().unwrap_or(Payload::Nothing);
+            let started = Instant::now();
+            let outcome = self.once(&method, &url, &headers, sending, secret).await;
+            self.shared.timings.borrow_mut().push((format!("{method} {url}"), started.elapsed()));
+            let answer = match outcome {
+                Ok(answer) => answer,
+                // A pooled connection that the server had closed: once more, on a new one.
+                Err((_, true)) if repeatable && !dropped => {
+                    dropped = true;
+                    continue;
+                }
+                Err((error, _)) => return Err(error),
+            };
+            let Some(next) = redirect(&answer, &url).filter(|_| repeatable && redirects < REDIRECTS) else {
+                return Ok(answer);
+            };
+            if next.origin() != url.origin() {
+                // The token is for this service, not for whom it points to.
+                drop_secrets(&mut headers);
+            }
+            self.shared.log.debug(&format!("redirected to {next}"));
+            url = next;
+            redirects += 1;
+        }
+    }
+
+    /// One request, one answer. The flag of a failure says that the connection
+    /// was closed before an answer came.
+    async fn once(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Payload,
+        secret: bool,
+    ) -> std::result::Result<Answer, (Error, bool)> {
+        let Shared { settings, log, .. } = &*self.shared;
+        let clients = self.clients().map_err(|e| (e, false))?;
+        if log.says(Level::Debug) {
+            trace_request(log, method, url, headers, &body, secret);
+        }
+        let (client, meter) = match &body {
+            Payload::Data(_, meter) => (&clients.fresh, Some(Arc::clone(meter))),
+            _ => (&clients.pooled, None),
+        };
+        let request = client.request(method.clone(), url.clone()).headers(headers.clone());
+        let request = match body {
+            Payload::Nothing => request,
+            Payload::Document(bytes) => request.body(bytes),
+            Payload::Data(body, _) => request.body(reqwest::Body::wrap(body)),
+        };
+        let sent = tokio::select! {
+            sent = request.send() => sent.map_err(|e| (failure::connection(&e, url, settings), failure::was_dropped(&e))),
+            error = stalled(meter, settings, url) => Err((error, false)),
+        }?;
+        let answer = Answer {
+            inner: sent,
+            stall_limit: settings.stall_limit,
+            interrupt: self.interrupt.clone(),
+            log: log.clone(),
+            secret,
+        };
+        if log.says(Level::Debug) {
+            log.debug(&format!("RESP: [{}] {}", answer.status().as_u16(), shown_headers(answer.headers(), secret)));
+        }
+        Ok(answer)
+    }
+
+    fn clients(&self) -> Result<&Clients> {
+        if let Some(clients) = self.shared.clients.get() {
+            return Ok(clients);
+        }
+        let tls = self.shared.settings.tls.client_config()?;
+        let build = |keep: usize| {
+            let mut builder = reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // One HTTP/2 stream is bound by a proxy's window; uploads need the wire.
+                .http1_only()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(self.shared.settings.connect_limit)
+                .pool_max_idle_per_host(keep)
+                .user_agent(concat!("rimg/", env!("CARGO_PKG_VERSION")));
+            if self.shared.settings.force_ipv4 {
+                builder = builder.local_address(std::net::IpAddr::from([0, 0, 0, 0]));
+            }
+            builder.build().map_err(|e| Error::new(Kind::Network, format!("cannot set up HTTP: {e}")))
+        };
+        let clients = Clients { pooled: build(8)?, fresh: build(0)? };
+        Ok(self.shared.clients.get_or_init(|| clients))
+    }
+}
+
+/// Ends when nothing has moved for too long.
+async fn stalled(meter: Option<Arc<Meter>>, settings: &Settings, url: &Url) -> Error {
+    let mut moved = 0;
+    let mut since = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = meter.as_ref().map_or(0, |meter| meter.moved());
+        if now != moved {
+            moved = now;
+            since = Instant::now();
+        }
+        let all_sent = meter.as_ref().is_some_and(|meter| meter.is_finished());
+        let limit = if all_sent { settings.digest_limit } else { settings.stall_limit };
+        // Connecting has its own limit and its own message.
+        if since.elapsed() >= limit.max(settings.connect_limit) {
+            return failure::stalled(url, limit);
+        }
+    }
+}
+
+fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let to = from.join(answer.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    // Never from TLS to plain text.
+    (to.scheme() == from.scheme() || to.scheme() == "https").then_some(to)
+}
+
+fn drop_secrets(headers: &mut HeaderMap) {
+    let secret: Vec<_> =
+        headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
+    for name in secret {
+        headers.remove(name);
+    }
+}
+
+impl Answer {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// A header that is plain text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The announced length of the body, in bytes.
+    pub fn length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok())
+    }
+
+    /// The answer itself if it is a success; otherwise the error it describes.
+    pub async fn ok(self) -> Result<Self> {
+        let status = self.status();
+        if status.is_success() || status == StatusCode::MULTIPLE_CHOICES {
+            return Ok(self);
+        }
+        let body = self.bounded(64 * 1024).await.unwrap_or_default();
+        Err(failure::status(status, &body))
+    }
+
+    /// The body as JSON.
+    pub async fn json(self) -> Result<Value> {
+        let url = self.inner.url().clone();
+        let (log, secret) = (self.log.clone(), self.secret);
+        let body = self.bounded(DOCUMENT_LIMIT).await?;
+        if log.says(Level::Debug) && !secret {
+            log.debug(&format!("RESP BODY: {}", shown_body(&body)));
+        }
+        serde_json::from_slice(&body).map_err(|_| {
+            Error::new(Kind::Unavailable, format!("`{}` did not answer with JSON", shown_url(&url)))
+                .next("check that the endpoint is the OpenStack service itself, not a web page or a proxy")
+        })
+    }
+
+    /// Reads the body, up to `limit` bytes; a longer one is an error.
+    async fn bounded(mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.chunk().await? {
+            if body.len() + piece.len() > limit {
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    format!("`{}` answered with more than {limit} bytes", shown_url(self.inner.url())),
+                ));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    /// The next piece of the body; `None` at its end. A body that ends short of
+    /// its announced length is an error.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let url = self.inner.url().clone();
+        let limit = self.stall_limit;
+        let next = async {
+            match tokio::time::timeout(limit, self.inner.chunk()).await {
+                Ok(piece) => piece.map_err(|e| failure::body(&e, &url)),
+                Err(_) => Err(failure::stalled(&url, limit)),
+            }
+        };
+        match &self.interrupt {
+            Some(interrupt) => interrupt.or(next).await,
+            None => next.await,
+        }
+    }
+}
+
+/// Headers whose values are secrets.
+const SECRET_HEADERS: [&str; 5] = ["x-auth-token", "x-subject-token", "authorization", "set-cookie", "cookie"];
+
+/// Secrets are shown as a hash, so that two traces can be compared.
+fn shown_headers(headers: &HeaderMap, secret: bool) -> String {
+    let mut shown = Vec::new();
+    for (name, value) in headers {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let masked = secret || value.is_sensitive() || SECRET_HEADERS.contains(&name.as_str());
+        shown.push(match masked {
+            true => format!("-H \"{name}: {{SHA256}}{}\"", fingerprint(value.as_bytes())),
+            false => format!("-H \"{name}: {text}\""),
+        });
+    }
+    shown.join(" ")
+}
+
+fn fingerprint(secret: &[u8]) -> String {
+    digest(&SHA256, secret).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The beginning of a body: enough to see what it is.
+fn shown_body(body: &[u8]) -> String {
+    let shown = body.len().min(8192);
+    let text = String::from_utf8_lossy(&body[..shown]);
+    if shown < body.len() { format!("{text}… ({} bytes)", body.len()) } else { text.into_owned() }
+}
+
+/// A URL without user information.
+fn shown_url(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+fn trace_request(log: &Log, method: &Method, url: &Url, headers: &HeaderMap, body: &Payload, secret: bool) {
+    let body = match body {
+        _ if secret => " -d '<secret>'".to_owned(),
+        Payload::Nothing => String::new(),
+        Payload::Document(bytes) => format!(" -d '{}'", shown_body(bytes)),
+        Payload::Data(..) => " -T '<image data>'".to_owned(),
+    };
+    let headers = shown_headers(headers, false);
+    log.debug(&format!("REQ: curl -g -i -X {method} {} {headers}{body}", shown_url(url)));
+}

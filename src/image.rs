@@ -1,0 +1,152 @@
+//! The nouns: an image, and what one asks of an image service about images.
+//!
+//! An image is an open, ordered record, as Glance's own schema is open: what
+//! the server sends is kept, known names have typed readers.
+//! Field names are those of the Images API v2
+//! (<https://docs.openstack.org/api-ref/image/v2/#images>).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// An image as the service describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// Every field that the service sent, in its order.
+    pub fields: Map<String, Value>,
+}
+
+impl Image {
+    fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).and_then(Value::as_str)
+    }
+
+    /// The ID; empty when the service sent none.
+    pub fn id(&self) -> &str {
+        self.text("id").unwrap_or_default()
+    }
+
+    /// The name; images need not have one, and several may share one.
+    pub fn name(&self) -> Option<&str> {
+        self.text("name")
+    }
+
+    /// `queued`, `saving`, `uploading`, `importing`, `active`, `deactivated`, `killed`, …
+    /// (<https://docs.openstack.org/glance/latest/user/statuses.html>).
+    pub fn status(&self) -> &str {
+        self.text("status").unwrap_or_default()
+    }
+
+    /// Size of the data in bytes, once it is known.
+    pub fn size(&self) -> Option<u64> {
+        self.fields.get("size").and_then(Value::as_u64)
+    }
+
+    /// `raw`, `qcow2`, …
+    pub fn disk_format(&self) -> Option<&str> {
+        self.text("disk_format")
+    }
+
+    /// Whether the service refuses to delete the image.
+    pub fn is_protected(&self) -> bool {
+        self.fields.get("protected").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// When it was created, as the service writes it (RFC 3339).
+    pub fn created_at(&self) -> Option<&str> {
+        self.text("created_at")
+    }
+
+    /// The tags, in the service's order.
+    pub fn tags(&self) -> Vec<&str> {
+        let tags = self.fields.get("tags").and_then(Value::as_array);
+        tags.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The MD5 of the data in hexadecimal, which every Glance since 2011 keeps.
+    pub fn checksum(&self) -> Option<&str> {
+        self.text("checksum")
+    }
+
+    /// Algorithm and hexadecimal digest of the data (Glance Rocky and later).
+    pub fn hash(&self) -> Option<(&str, &str)> {
+        Some((self.text("os_hash_algo")?, self.text("os_hash_value")?))
+    }
+
+    /// Whether the service knows `os_hash_algo` at all, also when the image has no data yet.
+    pub fn has_multihash(&self) -> bool {
+        self.fields.contains_key("os_hash_algo")
+    }
+}
+
+/// An image that is to be created. What is `None` the service decides.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Draft {
+    /// Its name.
+    pub name: String,
+    /// The UUID to use.
+    pub id: Option<String>,
+    /// `bare`, `ovf`, …
+    pub container_format: Option<String>,
+    /// `raw`, `qcow2`, …
+    pub disk_format: Option<String>,
+    /// Smallest disk that can boot it, in GB.
+    pub min_disk: Option<u64>,
+    /// Smallest memory that can boot it, in MB.
+    pub min_ram: Option<u64>,
+    /// `public`, `private`, `shared` or `community`.
+    pub visibility: Option<String>,
+    /// Whether deleting it is refused.
+    pub protected: Option<bool>,
+    /// Whether lists leave it out.
+    pub hidden: Option<bool>,
+    /// ID of the project that owns it.
+    pub owner: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its custom properties.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What is to change in an image. What is not named stays as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Fields and custom properties to set.
+    pub set: Map<String, Value>,
+    /// Custom properties to remove.
+    pub remove: Vec<String>,
+    /// Tags to add.
+    pub add_tags: Vec<String>,
+}
+
+impl Changes {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty() && self.add_tags.is_empty()
+    }
+}
+
+/// Which images a list shows. What is `None` does not restrict it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// `public`, `private`, `shared`, `community` or `all`.
+    pub visibility: Option<String>,
+    /// Exactly this name.
+    pub name: Option<String>,
+    /// This status.
+    pub status: Option<String>,
+    /// Shares in this state: `accepted`, `pending`, `rejected` or `all`.
+    pub member_status: Option<String>,
+    /// Owned by the project of this ID.
+    pub owner: Option<String>,
+    /// Only hidden images instead of only visible ones.
+    pub hidden: bool,
+    /// With all of these tags.
+    pub tags: Vec<String>,
+    /// With all of these property values.
+    pub properties: BTreeMap<String, String>,
+    /// Begin after the image of this ID, in the order of creation, newest first.
+    pub marker: Option<String>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}

@@ -1,0 +1,115 @@
+//! What is said on stderr and in `--log-file`: warnings, notes, and the trace
+//! that `-v`, `-vv` and `--debug` ask for. Data never comes here, and secrets
+//! never do: who logs a request masks them first (see `http`).
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::error::{Error, Result};
+use crate::terminal::printable;
+
+/// How much is said, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// `-q`: errors only.
+    Error,
+    /// The default: warnings, and notes on what rimg decided.
+    #[default]
+    Warning,
+    /// `-v`: what is being done.
+    Info,
+    /// `-vv`, `--debug`: every request.
+    Debug,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Error => "ERROR",
+            Level::Warning => "WARNING",
+            Level::Info => "INFO",
+            Level::Debug => "DEBUG",
+        }
+    }
+}
+
+/// The one sink for everything that is not data. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    level: Level,
+    file: Option<Rc<RefCell<File>>>,
+}
+
+impl Log {
+    /// A log of `level` on stderr and, with `file`, in a file that only its
+    /// owner can read.
+    pub fn new(level: Level, file: Option<&Path>) -> Result<Self> {
+        let file = match file {
+            None => None,
+            Some(path) => {
+                let mut options = File::options();
+                options.create(true).append(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let file = options
+                    .open(path)
+                    .map_err(|e| Error::io(format!("cannot write the log file `{}`", path.display()), &e))?;
+                Some(Rc::new(RefCell::new(file)))
+            }
+        };
+        Ok(Log { level, file })
+    }
+
+    /// Whether lines of `level` are said at all: lets callers skip the work.
+    pub fn says(&self, level: Level) -> bool {
+        level <= self.level
+    }
+
+    /// Something went wrong; always said.
+    pub fn error(&self, text: &str) {
+        self.say(Level::Error, "error: ", text);
+    }
+
+    /// Something may not be what the reader thinks.
+    pub fn warn(&self, text: &str) {
+        self.say(Level::Warning, "warning: ", text);
+    }
+
+    /// A decision that rimg took and the reader may want to know.
+    pub fn note(&self, text: &str) {
+        self.say(Level::Warning, "note: ", text);
+    }
+
+    /// What to do next, after an error.
+    pub fn hint(&self, text: &str) {
+        self.say(Level::Error, "hint: ", text);
+    }
+
+    /// A step of the work (`-v`).
+    pub fn info(&self, text: &str) {
+        self.say(Level::Info, "", text);
+    }
+
+    /// A detail for who looks for a fault (`--debug`).
+    pub fn debug(&self, text: &str) {
+        self.say(Level::Debug, "", text);
+    }
+
+    fn say(&self, level: Level, prefix: &str, text: &str) {
+        if !self.says(level) {
+            return;
+        }
+        // Servers' words may hold anything; a terminal must not obey them.
+        let mut stderr = std::io::stderr().lock();
+        let line = if stderr.is_terminal() { printable(text) } else { text.into() };
+        // There is nowhere left to report a stderr that cannot be written.
+        let _ = writeln!(stderr, "{prefix}{line}");
+        if let Some(file) = &self.file {
+            let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
+            let _ = writeln!(file.borrow_mut(), "{now} {} {} {}", std::process::id(), level.name(), printable(text));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Image data on the move: one source, one pass, counted, digested, cancellable.
+//!
+//! ```text
+//! upload:    file or stdin -> reader thread -> queue -> socket
+//!                                  \-> digest threads
+//! download:  socket -> queue -> writer thread -> file or stdout
+//!               \-> digest threads
+//! ```
+//!
+//! Pieces are shared, not copied; every queue is short, so memory stays flat
+//! whatever the size of the image.
+
+mod digest;
+mod download;
+mod progress;
+mod source;
+mod upload;
+
+pub use digest::{Algorithm, Digests};
+pub use download::{Received, Receiver, Target, Verify, WriteTo};
+pub use progress::{Bar, Meter, Style};
+pub use source::{Data, Input, Rehash};
+pub use upload::{Outbody, Outgoing, Sent};
+
+/// How much is read, sent, hashed and written at a time, in bytes. Between
+/// 256 KiB and 1 MiB the speed is the same; the smaller keeps memory low.
+pub(crate) const PIECE: usize = 256 * 1024;
+
+/// How many pieces wait between two threads.
+pub(crate) const QUEUE: usize = 4;

@@ -1,0 +1,203 @@
+//! Data on its way to the service: a reader thread, a short queue, a body.
+//!
+//! The body is an `http_body::Body` with an exact length where the length is
+//! known, so that the request carries Content-Length: storage drivers resize
+//! as they go when it is missing
+//! (<https://specs.openstack.org/openstack/glance-specs/specs/2025.2/approved/glance/set-size-on-upload.html>).
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use super::digest::{Algorithm, Digests};
+use super::progress::Meter;
+use super::source::{Data, Input};
+use super::{PIECE, QUEUE};
+use crate::error::{Error, Kind, Result};
+
+/// What was sent, once all of it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// How many bytes.
+    pub size: u64,
+    /// Their digests.
+    pub digests: Vec<(Algorithm, String)>,
+}
+
+/// Data being read; [`Outgoing::finish`] tells what it was.
+pub struct Outgoing {
+    name: String,
+    reader: JoinHandle<io::Result<Sent>>,
+}
+
+/// The request body that goes with an [`Outgoing`].
+pub struct Outbody {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    left: Option<u64>,
+    meter: Arc<Meter>,
+}
+
+impl Outgoing {
+    /// Begins to read `data`, computing `algorithms` on the way.
+    pub fn start(data: Data, algorithms: &[Algorithm]) -> (Self, Outbody) {
+        let (queue, pieces) = mpsc::channel(QUEUE);
+        let digests = Digests::start(algorithms);
+        let Data { name, len, meter, input } = data;
+        let reader = std::thread::spawn(move || {
+            let outcome = pump(input, len, &digests, &queue);
+            if let Err(error) = &outcome {
+                // The body must fail too, or the request would end short of its length.
+                let _ = queue.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
+            }
+            drop(queue);
+            let size = outcome?;
+            Ok(Sent { size, digests: digests.finish().map_err(io::Error::other)? })
+        });
+        (Outgoing { name, reader }, Outbody { pieces, left: len, meter })
+    }
+
+    /// What was read. When the source failed, its error is the true reason why
+    /// the request failed, so ask this first.
+    pub fn finish(self) -> Result<Sent> {
+        match self.reader.join() {
+            Ok(Ok(sent)) => Ok(sent),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                Err(Error::new(Kind::Network, "the service stopped taking the data"))
+            }
+            Ok(Err(error)) => Err(Error::io(format!("cannot read `{}`", self.name), &error)),
+            Err(_) => Err(Error::new(Kind::Io, format!("reading `{}` failed", self.name))),
+        }
+    }
+
+    /// Why reading failed, if it did; `None` when only the connection broke.
+    pub fn source_error(self) -> Option<Error> {
+        self.finish().err().filter(|error| error.kind == Kind::Io)
+    }
+}
+
+/// Reads the source to its end, or to the length that was announced.
+fn pump(input: Input, len: Option<u64>, digests: &Digests, queue: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<u64> {
+    let mut size = 0u64;
+    let mut pass = |piece: Vec<u8>| -> io::Result<()> {
+        let piece = Bytes::from(piece);
+        size += piece.len() as u64;
+        digests.update(&piece);
+        queue
+            .blocking_send(Ok(piece))
+            .map_err(|_| io::Error::new(io::ErrorKind::ConnectionAborted, "the request ended"))
+    };
+    match input {
+        Input::File { mut file, start } => {
+            let before = stamp(&file)?;
+            file.seek(SeekFrom::Start(start))?;
+            let mut left = len.unwrap_or(u64::MAX);
+            while left > 0 {
+                let piece = read_piece(&mut file, left)?;
+                if piece.is_empty() {
+                    break;
+                }
+                left -= piece.len() as u64;
+                if left == 0 && stamp(&file)? != before {
+                    return Err(io::Error::other("it changed while it was being read"));
+                }
+                pass(piece)?;
+            }
+        }
+        Input::Pipe { head, mut rest } => {
+            for piece in head.chunks(PIECE) {
+                pass(piece.to_vec())?;
+            }
+            drop(head);
+            loop {
+                let piece = read_piece(&mut rest, u64::MAX)?;
+                if piece.is_empty() {
+                    break;
+                }
+                pass(piece)?;
+            }
+        }
+    }
+    match len {
+        Some(len) if size != len => {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ended after {size} of {len} bytes")))
+        }
+        _ => Ok(size),
+    }
+}
+
+/// Size and time of change: a file that is written to while it is sent is
+/// neither the old image nor the new one.
+fn stamp(file: &std::fs::File) -> io::Result<(u64, Option<SystemTime>)> {
+    let meta = file.metadata()?;
+    Ok((meta.len(), meta.modified().ok()))
+}
+
+/// The next full piece, shorter only at the end of the source.
+fn read_piece(source: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut piece = vec![0; PIECE.min(usize::try_from(most).unwrap_or(PIECE))];
+    let mut filled = 0;
+    while filled < piece.len() {
+        match source.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    piece.truncate(filled);
+    Ok(piece)
+}
+
+impl Body for Outbody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.pieces.poll_recv(cx).map(|piece| match piece {
+            None => {
+                self.meter.finish();
+                None
+            }
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(piece)) => {
+                let count = piece.len() as u64;
+                self.meter.add(count);
+                self.left = self.left.map(|left| left.saturating_sub(count));
+                if self.left == Some(0) {
+                    self.meter.finish();
+                }
+                Some(Ok(Frame::data(piece)))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_read_piece_is_full_until_the_source_ends() {
+        let bytes = vec![7u8; PIECE + 5];
+        let mut source = &bytes[..];
+        assert_eq!(read_piece(&mut source, u64::MAX).unwrap().len(), PIECE);
+        assert_eq!(read_piece(&mut source, u64::MAX).unwrap().len(), 5);
+        assert!(read_piece(&mut source, u64::MAX).unwrap().is_empty());
+    }
+}
