@@ -73,6 +73,17 @@ impl Log {
         self.say(Level::Error, "error: ", text);
     }
 
+    /// A failure: what it was, its details, what to do next.
+    pub fn failure(&self, failure: &Error) {
+        self.error(&failure.message);
+        for line in &failure.details {
+            self.say(Level::Error, "  ", line);
+        }
+        if let Some(next) = &failure.next {
+            self.say(Level::Error, "hint: ", next);
+        }
+    }
+
     /// Something may not be what the reader thinks.
     pub fn warn(&self, text: &str) {
         self.say(Level::Warning, "warning: ", text);
@@ -81,11 +92,6 @@ impl Log {
     /// A decision that rimg took and the reader may want to know.
     pub fn note(&self, text: &str) {
         self.say(Level::Warning, "note: ", text);
-    }
-
-    /// What to do next, after an error.
-    pub fn hint(&self, text: &str) {
-        self.say(Level::Error, "hint: ", text);
     }
 
     /// A step of the work (`-v`).

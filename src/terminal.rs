@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 
 /// `text` with every character that could steer a terminal shown as an escape
 /// (`\x1b`): names and messages come from other tenants.
@@ -34,3 +38,48 @@ pub fn steers(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
+
+/// Asks for a secret on the terminal, without showing it. `None` where there
+/// is no terminal to ask on: scripts must not hang.
+pub async fn ask_secret(prompt: &'static str, interrupt: &Interrupt) -> Result<Option<String>> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let mode = mode();
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    // On a thread, so that Ctrl-C is heard while it waits.
+    std::thread::spawn(move || answer.send(rpassword::prompt_password(prompt)));
+    let typed = interrupt
+        .or(async {
+            match answered.await {
+                Ok(typed) => typed.map_err(|e| Error::io("cannot ask on the terminal", &e)),
+                Err(_) => Err(Error::interrupted()),
+            }
+        })
+        .await;
+    if typed.is_err() {
+        restore(mode);
+    }
+    Ok(Some(typed?).filter(|typed| !typed.is_empty()))
+}
+
+/// How the terminal was before the prompt turned its echo off.
+#[cfg(unix)]
+fn mode() -> Option<rustix::termios::Termios> {
+    rustix::termios::tcgetattr(std::io::stdin()).ok()
+}
+
+#[cfg(unix)]
+fn restore(mode: Option<rustix::termios::Termios>) {
+    if let Some(mode) = mode {
+        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &mode);
+        // The prompt's line is still open.
+        let _ = writeln!(std::io::stderr());
+    }
+}
+
+#[cfg(not(unix))]
+fn mode() {}
+
+#[cfg(not(unix))]
+fn restore((): ()) {}

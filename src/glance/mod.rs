@@ -3,12 +3,11 @@
 mod v2;
 mod wire;
 
-use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
 use crate::error::{Error, Kind, Result};
-use crate::http::{Http, Request};
+use crate::http::{Credential, Http, Request};
 use crate::service::ImageService;
 
 /// Where an image service is, and who asks.
@@ -16,14 +15,14 @@ use crate::service::ImageService;
 pub struct Endpoint {
     /// As the catalogue or the configuration has it, with or without a version.
     pub url: Url,
-    /// The token to show; some services want none.
-    pub token: Option<SecretString>,
+    /// What to show it.
+    pub credential: Credential,
 }
 
 /// Finds out which version `endpoint` speaks and answers with a service of it.
 /// `wanted` is what the user asked for (`2`, `2.5`, `1`).
 pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Result<Box<dyn ImageService>> {
-    let Endpoint { mut url, token } = endpoint;
+    let Endpoint { mut url, credential } = endpoint;
     if url.cannot_be_a_base() || url.host().is_none() {
         return Err(Error::config(format!("`{url}` cannot be the address of an image service"))
             .next("it should look like `https://image.example.org`"));
@@ -51,7 +50,7 @@ pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Re
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().push("v2");
     }
-    Ok(Box::new(v2::V2::new(http, url, token)))
+    Ok(Box::new(v2::V2::new(http, url, credential)))
 }
 
 fn unsupported(version: &str) -> Error {

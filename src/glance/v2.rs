@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::wire::v2 as wire;
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Http, Request};
+use crate::http::{Answer, Credential, Http, Request};
 use crate::image::{Changes, Draft, Filter, Image};
 use crate::service::{ImageService, Route};
 use crate::transfer::{Algorithm, Data, Outgoing, Receiver, Rehash, Sent, Verify, WriteTo};
@@ -29,12 +28,12 @@ pub struct V2 {
     http: Http,
     /// Ends in `/v2`.
     base: Url,
-    token: Option<SecretString>,
+    credential: Credential,
 }
 
 impl V2 {
-    pub(super) fn new(http: Http, base: Url, token: Option<SecretString>) -> Self {
-        V2 { http, base, token }
+    pub(super) fn new(http: Http, base: Url, credential: Credential) -> Self {
+        V2 { http, base, credential }
     }
 
     /// The URL of a resource, each part encoded as one path segment.
@@ -53,7 +52,7 @@ impl V2 {
     }
 
     fn request(&self, method: Method, url: Url) -> Request {
-        Request::new(method, url).token(self.token.as_ref())
+        Request::new(method, url).credential(&self.credential)
     }
 
     async fn call(&self, method: Method, parts: &[&str]) -> Result<Answer> {
@@ -214,7 +213,7 @@ impl V2 {
 
     /// Deletes the image that a failed create left behind.
     async fn undo(&self, image: &Image, failure: Error) -> Error {
-        let quiet = V2 { http: self.http.undisturbed(), base: self.base.clone(), token: self.token.clone() };
+        let quiet = V2 { http: self.http.undisturbed(), base: self.base.clone(), credential: self.credential.clone() };
         let id = image.id();
         let delete = async {
             if image.is_protected() {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -63,6 +63,18 @@ impl Default for Settings {
     }
 }
 
+/// What a service knows us by.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// It does not ask.
+    #[default]
+    Nothing,
+    /// A Keystone token (`X-Auth-Token`).
+    Token(SecretString),
+    /// The value of an `Authorization` header (RFC 7617).
+    Basic(SecretString),
+}
+
 /// A request to be sent.
 pub struct Request {
     method: Method,
@@ -98,12 +110,17 @@ impl Request {
         self
     }
 
-    /// Adds the token that the service knows us by.
+    /// Shows who asks.
     #[must_use]
-    pub fn token(mut self, token: Option<&SecretString>) -> Self {
-        if let Some(mut value) = token.and_then(|t| HeaderValue::from_str(t.expose_secret()).ok()) {
+    pub fn credential(mut self, credential: &Credential) -> Self {
+        let (name, secret) = match credential {
+            Credential::Nothing => return self,
+            Credential::Token(token) => (HeaderName::from_static("x-auth-token"), token),
+            Credential::Basic(text) => (AUTHORIZATION, text),
+        };
+        if let Ok(mut value) = HeaderValue::from_str(secret.expose_secret()) {
             value.set_sensitive(true);
-            self.headers.insert(HeaderName::from_static("x-auth-token"), value);
+            self.headers.insert(name, value);
         }
         self
     }

@@ -1,0 +1,22 @@
+//! `none`, `admin_token`, `http_basic`: one endpoint and, perhaps, one
+//! credential for it. There is no Keystone to ask.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Given;
+use crate::error::Result;
+use crate::http::Credential;
+
+pub fn none(_: &Given<'_>) -> Result<Credential> {
+    Ok(Credential::Nothing)
+}
+
+pub fn admin_token(given: &Given<'_>) -> Result<Credential> {
+    Ok(Credential::Token(given.required("token")?.into()))
+}
+
+pub fn http_basic(given: &Given<'_>) -> Result<Credential> {
+    let pair = format!("{}:{}", given.required("username")?, given.required("password")?);
+    Ok(Credential::Basic(format!("Basic {}", STANDARD.encode(pair)).into()))
+}

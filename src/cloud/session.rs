@@ -1,0 +1,320 @@
+//! Signing in: from a configuration to a credential and the places where it is good.
+
+use http::Method as Verb;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::auth::{self, Given, How, Method};
+use super::catalog::Catalog;
+use super::CloudConfig;
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, Credential, Http, Request};
+use crate::interrupt::Interrupt;
+
+/// A cloud that we are signed in to.
+pub struct Session {
+    http: Http,
+    config: CloudConfig,
+    /// What its services know us by.
+    pub credential: Credential,
+    /// The project that the credential is good for, if Keystone said one.
+    pub project_id: Option<String>,
+    catalog: Catalog,
+    /// Keystone, ending in `/v3`; absent where there is none.
+    identity: Option<Url>,
+}
+
+impl Session {
+    /// Signs in as `config` says.
+    ///
+    /// # Errors
+    /// Something needed is missing; Keystone cannot be reached or refuses.
+    pub async fn sign_in(config: CloudConfig, http: Http, interrupt: &Interrupt) -> Result<Self> {
+        let plugin = auth::plugin(config.auth_type())?;
+        let given = Given::collect(&config, plugin, interrupt).await?;
+        let session = match plugin.how {
+            How::Without(credential) => Session {
+                credential: credential(&given)?,
+                project_id: None,
+                catalog: Catalog::default(),
+                identity: None,
+                http,
+                config,
+            },
+            How::Keystone(methods) => {
+                let methods = methods(&given)?;
+                let (token, body, identity) = token(&config, &http, &methods).await?;
+                let body = body.get("token").cloned().unwrap_or_default();
+                let project = body.pointer("/project/id").and_then(Value::as_str);
+                Session {
+                    credential: token,
+                    project_id: project.map(str::to_owned),
+                    catalog: Catalog::read(body.get("catalog")),
+                    identity: Some(identity),
+                    http,
+                    config,
+                }
+            }
+        };
+        Ok(session)
+    }
+
+    /// Where a service is (`image`, `volumev3`, …).
+    pub fn endpoint(&self, service: &str) -> Result<Url> {
+        let wanted = self.config.for_service(service)?;
+        let by_hand = wanted.endpoint_override.as_deref();
+        // Without Keystone the one endpoint is that of every service.
+        let only = self.config.auth("endpoint").filter(|_| self.identity.is_none());
+        match by_hand.or(only) {
+            Some(text) => Url::parse(text).map_err(|_| {
+                Error::config(format!("`{text}` is not a URL")).next("it should look like `https://image.example.org`")
+            }),
+            None if self.identity.is_none() => Err(Error::config(format!(
+                "auth type `{}` needs `endpoint`, the address of the service",
+                self.config.auth_type()
+            ))
+            .next("set it under `auth` in clouds.yaml, as OS_ENDPOINT, or with `--os-endpoint`")),
+            None => self.catalog.endpoint(&self.config, &wanted),
+        }
+    }
+
+    /// The configuration that this session came from.
+    pub fn config(&self) -> &CloudConfig {
+        &self.config
+    }
+
+    /// The ID of the project of this ID or name, in the domain of this ID or
+    /// name. Who may not look projects up gets what was typed back, and a
+    /// warning: it may be an ID.
+    pub async fn find_project(&self, name_or_id: &str, domain: Option<&str>) -> Result<String> {
+        let domain = match domain {
+            Some(domain) => Some(self.find("domains", domain, None).await?),
+            None => None,
+        };
+        match self.find("projects", name_or_id, domain.as_deref()).await {
+            Err(error) if error.kind == Kind::Forbidden => {
+                self.http.log().warn(&format!(
+                    "this user may not look projects up, so `{name_or_id}` is taken for the ID of one"
+                ));
+                Ok(name_or_id.to_owned())
+            }
+            found => found,
+        }
+    }
+
+    /// The ID of one of Keystone's `projects` or `domains`.
+    async fn find(&self, what: &str, name_or_id: &str, domain: Option<&str>) -> Result<String> {
+        let Some(identity) = &self.identity else { return Ok(name_or_id.to_owned()) };
+        let mut url = identity.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(what);
+        }
+        url.query_pairs_mut().append_pair("name", name_or_id);
+        if let Some(domain) = domain {
+            url.query_pairs_mut().append_pair("domain_id", domain);
+        }
+        let one = &what[..what.len() - 1];
+        let listed = self.http.send(Request::get(url).credential(&self.credential)).await?.ok().await?.json().await?;
+        let found = listed.get(what).and_then(Value::as_array).cloned().unwrap_or_default();
+        let ids: Vec<&str> = found.iter().filter_map(|item| item.get("id")?.as_str()).collect();
+        match ids.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => self.by_id(identity, what, name_or_id).await?.ok_or_else(|| {
+                Error::new(Kind::NotFound, format!("there is no {one} with the name or ID `{name_or_id}`"))
+            }),
+            several => {
+                let error = Error::new(Kind::Ambiguous, format!("{} {what} are named `{name_or_id}`", several.len()))
+                    .details(several.iter().map(|id| (*id).to_owned()));
+                Err(if one == "project" { error.next("say which with `--project-domain`, or use its ID") } else { error })
+            }
+        }
+    }
+
+    async fn by_id(&self, identity: &Url, what: &str, id: &str) -> Result<Option<String>> {
+        if matches!(id, "" | "." | "..") {
+            return Ok(None);
+        }
+        let mut url = identity.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(what).push(id);
+        }
+        match self.http.send(Request::get(url).credential(&self.credential)).await?.ok().await {
+            Ok(_) => Ok(Some(id.to_owned())),
+            Err(error) if error.kind == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Asks Keystone for a token: the token, what Keystone says of it, and Keystone's v3 root.
+async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<(Credential, Value, Url)> {
+    let scope = match methods.iter().any(|method| method.has_own_scope) {
+        true => None,
+        false => auth::scope(config)?,
+    };
+    let body = token_request(methods, scope.as_ref());
+    let (answer, root) = post_token(config, http, &body).await?;
+    if answer.status().is_success() {
+        let token = answer.header("x-subject-token").filter(|token| !token.is_empty()).map(str::to_owned);
+        let token = token.ok_or_else(|| {
+            Error::new(Kind::Unavailable, format!("`{root}` gave no token")).next("check that `auth_url` is Keystone's")
+        })?;
+        return Ok((Credential::Token(token.into()), answer.json().await?, root));
+    }
+    let receipt = answer.header("openstack-auth-receipt").is_some();
+    let failure = match answer.ok().await {
+        Ok(_) => Error::new(Kind::Unavailable, format!("`{root}` gave no token")),
+        Err(failure) => failure,
+    };
+    if receipt {
+        return Err(Error::new(Kind::Auth, "Keystone wants another factor from this user")
+            .next("use `--os-auth-type v3multifactor` with `--os-auth-methods`, for instance `v3password,v3totp`"));
+    }
+    match failure.kind {
+        Kind::Auth if scope.is_some() => Err(explain(config, http, methods, failure).await),
+        Kind::Auth => Err(refused(config, failure)),
+        _ => Err(failure),
+    }
+}
+
+fn token_request(methods: &[Method], scope: Option<&Value>) -> Value {
+    let mut identity = Map::new();
+    identity.insert("methods".to_owned(), methods.iter().map(|method| json!(method.name)).collect());
+    for method in methods {
+        identity.insert(method.name.to_owned(), method.body.clone());
+    }
+    let mut auth = json!({"identity": identity});
+    if let Some(scope) = scope {
+        auth["scope"] = scope.clone();
+    }
+    json!({"auth": auth})
+}
+
+/// Posts a token request to the v3 root of Keystone. `auth_url` may name the
+/// root itself, an older version beside it, or the list of versions; the usual
+/// place is tried first, because asking costs a round trip.
+async fn post_token(config: &CloudConfig, http: &Http, body: &Value) -> Result<(Answer, Url)> {
+    let text = auth::auth_url(config)?;
+    let not_a_url = || {
+        Error::config(format!("`auth_url` is not a URL: `{text}`")).next("it should look like `https://identity.example.org/v3`")
+    };
+    let mut root = Url::parse(text).map_err(|_| not_a_url())?;
+    if root.host().is_none() {
+        return Err(not_a_url());
+    }
+    root.set_query(None);
+    let last = root.path_segments().and_then(|mut path| path.rfind(|part| !part.is_empty()).map(str::to_owned));
+    if let Ok(mut path) = root.path_segments_mut() {
+        path.pop_if_empty();
+        if matches!(last.as_deref(), Some("v3" | "v2.0")) {
+            path.pop();
+        }
+        path.push("v3");
+    }
+    let post = async |root: &Url| {
+        let mut url = root.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(["auth", "tokens"]);
+        }
+        http.send(Request::new(Verb::POST, url).json(body).secret()).await
+    };
+    let answer = post(&root).await?;
+    if !matches!(answer.status().as_u16(), 300 | 404 | 405) || last.as_deref() == Some("v3") {
+        return Ok((answer, root));
+    }
+    match discovered(http, text).await? {
+        Some(listed) if listed != root => Ok((post(&listed).await?, listed)),
+        _ => Ok((answer, root)),
+    }
+}
+
+/// The v3 root that Keystone's list of versions names, on the same host
+/// (<https://docs.openstack.org/api-ref/identity/v3/#api-versions>).
+async fn discovered(http: &Http, auth_url: &str) -> Result<Option<Url>> {
+    let Ok(url) = Url::parse(auth_url) else { return Ok(None) };
+    let listed = match http.send(Request::get(url.clone())).await?.ok().await {
+        Ok(answer) => answer.json().await.unwrap_or_default(),
+        Err(_) => return Ok(None),
+    };
+    let versions = listed.pointer("/versions/values").or_else(|| listed.get("versions")).and_then(Value::as_array);
+    let v3 = versions.into_iter().flatten().find(|v| {
+        v.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("v3"))
+    });
+    let link = v3.and_then(|v| v.pointer("/links/0/href")?.as_str()).and_then(|link| Url::parse(link).ok());
+    Ok(link.map(|link| {
+        // Behind a proxy Keystone may not know its own name; ours is the one that works.
+        let mut root = url;
+        root.set_path(link.path().trim_end_matches('/'));
+        root
+    }))
+}
+
+/// Keystone says only "requires authentication", whatever is wrong. If the same
+/// user gets in without the project, the project is what is wrong.
+async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure: Error) -> Error {
+    let Some(project) = config.auth("project_name").or_else(|| config.auth("project_id")) else {
+        return refused(config, failure);
+    };
+    // A passcode is good only once.
+    if methods.iter().any(|method| method.name == "totp") {
+        return refused(config, failure);
+    }
+    let mut body = token_request(methods, None);
+    body["auth"]["scope"] = json!("unscoped");
+    let Ok((answer, root)) = post_token(config, http, &body).await else { return refused(config, failure) };
+    let Some(token) = answer.header("x-subject-token").map(str::to_owned).filter(|_| answer.status().is_success()) else {
+        return refused(config, failure);
+    };
+    let mut url = root;
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.extend(["auth", "projects"]);
+    }
+    let request = Request::get(url).credential(&Credential::Token(token.into()));
+    let listed = match http.send(request).await {
+        Ok(answer) => match answer.ok().await {
+            Ok(answer) => answer.json().await.unwrap_or_default(),
+            Err(_) => Value::Null,
+        },
+        Err(_) => Value::Null,
+    };
+    let projects = listed.get("projects").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut names: Vec<&str> = projects.iter().filter_map(|project| project.get("name")?.as_str()).collect();
+    names.sort_unstable();
+    let error = Error::new(Kind::Auth, format!("the user may sign in, but not to project `{project}`")).with_status(401);
+    match names.as_slice() {
+        [] => error.next("this user has no project: ask who runs the cloud for a role in one"),
+        names if names.contains(&project) => {
+            error.next("check the project's domain: `--os-project-domain-name`, or its ID")
+        }
+        names => error.next(format!("choose one of {} with `--os-project-name` (OS_PROJECT_NAME)", names.join(", "))),
+    }
+}
+
+/// Keystone's refusal, and where what it refused came from.
+fn refused(config: &CloudConfig, failure: Error) -> Error {
+    let keys = ["username", "user_id", "password", "token", "application_credential_id", "application_credential_secret"];
+    let origins: Vec<String> = keys
+        .iter()
+        .filter_map(|key| config.auth.get(*key).map(|setting| format!("`{key}` came from {}", setting.origin)))
+        .collect();
+    let error = Error::new(Kind::Auth, format!("Keystone did not let us in: {}", failure.message)).with_status(401);
+    error.details(origins).next("check the user, its domain and its password or secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_request_has_the_published_form() {
+        let method = Method { name: "password", body: json!({"user": {"id": "u", "password": "p"}}), has_own_scope: false };
+        let scope = json!({"project": {"id": "p"}});
+        assert_eq!(
+            token_request(&[method], Some(&scope)),
+            json!({"auth": {
+                "identity": {"methods": ["password"], "password": {"user": {"id": "u", "password": "p"}}},
+                "scope": {"project": {"id": "p"}}
+            }})
+        );
+    }
+}

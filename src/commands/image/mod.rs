@@ -1,0 +1,11 @@
+//! `image …`
+
+mod args;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod save;
+pub mod set;
+pub mod show;
+pub mod unset;
+mod view;

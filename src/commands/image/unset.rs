@@ -1,0 +1,113 @@
+//! `image unset`
+
+use clap::Parser;
+
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::image::Changes;
+use crate::manager::Command;
+
+/// Remove tags and properties from an image
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  rimg image unset cirros --tag old --property hw_disk_bus")]
+pub struct Unset {
+    /// The image (name or ID)
+    #[arg(value_name = "IMAGE", add = crate::manager::images())]
+    image: String,
+
+    /// Tag to remove; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// Property to remove; may be repeated
+    #[arg(long = "property", value_name = "KEY")]
+    properties: Vec<String>,
+}
+
+/// Fields that belong to every image: they can be set, never removed.
+const PERMANENT: [&str; 28] = [
+    "checksum",
+    "container_format",
+    "created_at",
+    "deleted",
+    "deleted_at",
+    "direct_url",
+    "disk_format",
+    "file",
+    "id",
+    "location",
+    "locations",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "size",
+    "status",
+    "stores",
+    "tags",
+    "updated_at",
+    "virtual_size",
+    "visibility",
+];
+
+impl Command for Unset {
+    type Answer = ();
+
+    async fn run(self, ctx: &Context) -> anyhow::Result<()> {
+        let service = ctx.images().await?;
+        let image = service.find(&self.image).await?;
+        let mut failures = Vec::new();
+
+        let mut failed_tags = 0;
+        for tag in &self.tags {
+            match service.remove_tag(image.id(), tag).await {
+                Ok(()) => {}
+                Err(error) if error.kind == Kind::Interrupted => return Err(error.into()),
+                Err(error) => {
+                    failed_tags += 1;
+                    let message = match error.kind {
+                        Kind::NotFound => format!("the image has no tag `{tag}`"),
+                        _ => format!("cannot remove the tag `{tag}`: {}", error.message),
+                    };
+                    ctx.failed(&Error { message, ..error });
+                }
+            }
+        }
+        if failed_tags > 0 {
+            failures.push(format!("{failed_tags} of {} tags", self.tags.len()));
+        }
+
+        let mut changes = Changes::default();
+        let mut failed_properties = 0;
+        for key in &self.properties {
+            let problem = match key {
+                key if PERMANENT.contains(&key.as_str()) => format!("`{key}` belongs to every image and cannot be removed"),
+                key if !image.fields.contains_key(key) => format!("the image has no property `{key}`"),
+                key => {
+                    if !changes.remove.contains(key) {
+                        changes.remove.push(key.clone());
+                    }
+                    continue;
+                }
+            };
+            failed_properties += 1;
+            ctx.failed(&Error::new(Kind::NotFound, problem));
+        }
+        service.update(image.id(), &changes).await?;
+        if failed_properties > 0 {
+            failures.push(format!("{failed_properties} of {} properties", self.properties.len()));
+        }
+
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Partial, format!("could not remove {}", failures.join(" and "))).into()),
+        }
+    }
+}

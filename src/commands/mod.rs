@@ -1,0 +1,17 @@
+//! The commands: one file for each, its path the words typed.
+
+mod image;
+
+use crate::manager::Entry;
+
+/// Every command: the table of contents of the program.
+pub const ALL: &[Entry] = &[
+    Entry::new::<image::create::Create>("image create"),
+    Entry::new::<image::delete::Delete>("image delete"),
+    Entry::new::<image::save::Save>("image download"),
+    Entry::new::<image::list::List>("image list"),
+    Entry::new::<image::save::Save>("image save"),
+    Entry::new::<image::set::Set>("image set"),
+    Entry::new::<image::show::Show>("image show"),
+    Entry::new::<image::unset::Unset>("image unset"),
+];

@@ -1,0 +1,193 @@
+//! The command manager: a table of commands becomes a clap tree, the words
+//! typed find one of them, it runs, and its answer is written.
+//!
+//! Only the command that was typed is given to the parser, so the number of
+//! commands costs nothing at start-up, and a usage error never touches the
+//! network: the context that a command runs in connects on first use.
+
+mod complete;
+mod find;
+mod globals;
+mod help;
+mod pages;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use clap::{ArgMatches, Args, FromArgMatches, Parser};
+
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::interrupt::Interrupt;
+use crate::log::Log;
+use crate::output::{ListArgs, Record, ShowArgs, Sink, Table};
+
+pub use complete::completions;
+pub use globals::Globals;
+pub use pages::manual;
+
+/// One command: its arguments, and what it does with them.
+pub trait Command: Parser {
+    /// What it answers with: [`Table`], [`Record`], or nothing.
+    type Answer: Answer;
+
+    /// Does the work. Data is returned, never printed.
+    fn run(self, ctx: &Context) -> impl Future<Output = anyhow::Result<Self::Answer>>;
+}
+
+/// What a command answers with, and the options that shape how it is written.
+pub trait Answer {
+    /// The options (`-f`, `-c`, …) that this sort of answer has.
+    type Options: Args;
+
+    /// Writes the answer as `options` say; returns warnings for stderr.
+    fn write(self, options: &Self::Options, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>>;
+}
+
+impl Answer for Table {
+    type Options = ListArgs;
+    fn write(self, options: &ListArgs, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
+        options.write(self, sink, out)
+    }
+}
+
+impl Answer for Record {
+    type Options = ShowArgs;
+    fn write(self, options: &ShowArgs, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
+        options.write(self, sink, out).map(|()| Vec::new())
+    }
+}
+
+/// Commands that answer with nothing have no output options.
+#[derive(Debug, Args)]
+pub struct Silent {}
+
+impl Answer for () {
+    type Options = Silent;
+    fn write(self, _: &Silent, _: Sink, _: &mut dyn Write) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+
+/// A line of the table of commands.
+pub struct Entry {
+    /// The words that are typed.
+    pub words: &'static str,
+    /// Its parser, with the output options of its answer.
+    pub parser: fn() -> clap::Command,
+    /// Parses, runs, writes.
+    run: for<'a> fn(&'a ArgMatches, &'a Context) -> Running<'a>,
+}
+
+impl Entry {
+    /// The command `C` under `words`.
+    pub const fn new<C: Command + 'static>(words: &'static str) -> Self {
+        Entry { words, parser: parser_of::<C>, run: run_of::<C> }
+    }
+}
+
+fn parser_of<C: Command>() -> clap::Command {
+    <C::Answer as Answer>::Options::augment_args(C::command())
+}
+
+fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<'a> {
+    Box::pin(async move {
+        let command = C::from_arg_matches(matches)?;
+        let options = <C::Answer as Answer>::Options::from_arg_matches(matches)?;
+        let answer = command.run(ctx).await?;
+        let mut stdout = std::io::stdout().lock();
+        for warning in answer.write(&options, sink(), &mut stdout)? {
+            ctx.warn(&warning);
+        }
+        Ok(())
+    })
+}
+
+/// What stands behind stdout.
+fn sink() -> Sink {
+    let terminal = std::io::stdout().is_terminal();
+    let width = terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
+    Sink { terminal, width }
+}
+
+/// Runs the program for these arguments, the first of which is its name;
+/// answers with the exit code.
+pub fn run(entries: &'static [Entry], argv: Vec<OsString>) -> u8 {
+    // Before anything else: the shell waits for this while the user types.
+    if let Some(code) = complete::answer(entries) {
+        return code;
+    }
+    match dispatch(entries, argv) {
+        Ok(code) => code,
+        Err((log, error)) => report(&log, &error),
+    }
+}
+
+fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Result<u8, (Log, anyhow::Error)> {
+    let plain = |error: Error| (Log::default(), error.into());
+    let (entry, argv) = match find::find(entries, argv).map_err(plain)? {
+        find::Found::Command(entry, argv) => (entry, argv),
+        find::Found::Help(words) => return help::show(entries, &words).map_err(plain),
+        find::Found::Complete(rest) => return complete::script(rest).map_err(plain),
+        find::Found::Nothing(argv) => return parsed(help::root(entries), argv).map(|_| 0).or_else(Ok),
+    };
+    let matches = match parsed(help::tree_of(entry), argv) {
+        Ok(matches) => matches,
+        Err(code) => return Ok(code),
+    };
+    let mut leaf = &matches;
+    while let Some((_, deeper)) = leaf.subcommand() {
+        leaf = deeper;
+    }
+    let globals = Globals::from_matches(leaf);
+    let log = Log::new(globals.level(), globals.log_file.as_deref()).map_err(plain)?;
+    let failed = |error: anyhow::Error| (log.clone(), error);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| failed(Error::io("cannot start", &e).into()))?;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen().map_err(|e| failed(e.into()))?;
+        let timing = globals.timing;
+        let ctx = Rc::new(Context::new(globals, log.clone(), interrupt));
+        let outcome = (entry.run)(leaf, &ctx).await;
+        if timing {
+            help::timings(&ctx.timings()).map_err(plain)?;
+        }
+        match outcome {
+            Ok(()) => Ok(0),
+            Err(error) => Err((ctx.log().clone(), error)),
+        }
+    })
+}
+
+/// The matches, or the exit code after clap has said what is wrong (or has
+/// shown the help that was asked for).
+fn parsed(parser: clap::Command, argv: Vec<OsString>) -> std::result::Result<ArgMatches, u8> {
+    parser.try_get_matches_from(argv).map_err(|error| {
+        let _ = error.print();
+        u8::try_from(error.exit_code()).unwrap_or(2)
+    })
+}
+
+/// Says what went wrong, and what to do next; answers with the exit code.
+fn report(log: &Log, error: &anyhow::Error) -> u8 {
+    if let Some(usage) = error.downcast_ref::<clap::Error>() {
+        let _ = usage.print();
+        return u8::try_from(usage.exit_code()).unwrap_or(2);
+    }
+    let Some(ours) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else {
+        log.error(&format!("{error:#}"));
+        return 1;
+    };
+    // Who closed our stdout does not want to hear about it.
+    if ours.kind != Kind::BrokenPipe {
+        log.failure(&Error { message: format!("{error:#}"), ..ours.clone() });
+    }
+    ours.exit_code()
+}
