@@ -1,4 +1,5 @@
 //! rimg: OpenStack images from the shell.
 
+pub mod disk_format;
 pub mod error;
 pub mod output;
