@@ -68,7 +68,12 @@ pub struct Error {
 impl Error {
     /// A failure of `kind`, described by `message`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), next: None, status: None }
+        Error {
+            kind,
+            message: message.into(),
+            next: None,
+            status: None,
+        }
     }
 
     /// The same failure with the step to take.

@@ -1,4 +1,5 @@
 //! rimg: OpenStack images from the shell.
 
+pub mod cloud;
 pub mod error;
 pub mod output;
