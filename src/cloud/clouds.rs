@@ -700,7 +700,10 @@ impl Merge {
     /// In a cloud scoped to a project, `domain_*` is short for the user's and
     /// the project's domain.
     fn spread_domain(&mut self) {
-        if !self.auth.contains_key("project_id") && !self.auth.contains_key("project_name") {
+        let scoped = ["project_id", "project_name"]
+            .iter()
+            .any(|key| self.auth.contains_key(*key));
+        if !scoped || self.text("auth_type") == Some("v2password") {
             return;
         }
         for what in ["id", "name"] {
