@@ -123,546 +123,80 @@ impl CloudOption {
 }
 
 /// Every option. A later line with the same key wins over an earlier one.
+// One line each, so that it reads as a table.
+#[rustfmt::skip]
 pub const OPTIONS: &[CloudOption] = &[
-    top(
-        "os-cloud",
-        &["OS_CLOUD"],
-        "cloud",
-        "NAME",
-        "Use the cloud NAME of clouds.yaml",
-    ),
-    top(
-        "os-region-name",
-        &["OS_REGION_NAME"],
-        "region_name",
-        "REGION",
-        "Use the services of REGION",
-    ),
-    top(
-        "os-interface",
-        &["OS_INTERFACE"],
-        "interface",
-        "INTERFACE",
-        "Use the endpoints meant for INTERFACE [default: public]",
-    )
-    .one_of(&["admin", "public", "internal"]),
-    top(
-        "os-cacert",
-        &["OS_CACERT"],
-        "cacert",
-        "FILE",
-        "Trust the certificate authorities in FILE (PEM)",
-    ),
-    top(
-        "os-cert",
-        &["OS_CERT"],
-        "cert",
-        "FILE",
-        "Present the client certificate in FILE (PEM)",
-    ),
-    top(
-        "os-key",
-        &["OS_KEY"],
-        "key",
-        "FILE",
-        "Use the private key in FILE for the client certificate",
-    ),
-    switch(
-        "verify",
-        "verify",
-        "Check the server's certificate, whatever the configuration says",
-    ),
-    switch(
-        "insecure",
-        "insecure",
-        "Do not check the server's certificate",
-    ),
-    top(
-        "os-auth-type",
-        &["OS_AUTH_TYPE"],
-        "auth_type",
-        "TYPE",
-        "Sign in with this plug-in [default: by what is given, else password]",
-    ),
-    auth(
-        "os-auth-url",
-        &["OS_AUTH_URL"],
-        "auth_url",
-        "URL",
-        "Sign in at the Keystone at URL",
-    ),
-    auth(
-        "os-username",
-        &["OS_USERNAME"],
-        "username",
-        "NAME",
-        "User name",
-    ),
-    auth(
-        "os-user-id",
-        &["OS_USER_ID"],
-        "user_id",
-        "ID",
-        "User ID, instead of a name and a domain",
-    ),
-    auth(
-        "os-user-domain-name",
-        &["OS_USER_DOMAIN_NAME"],
-        "user_domain_name",
-        "NAME",
-        "Name of the domain that the user belongs to",
-    ),
-    auth(
-        "os-user-domain-id",
-        &["OS_USER_DOMAIN_ID"],
-        "user_domain_id",
-        "ID",
-        "ID of the domain that the user belongs to",
-    ),
-    auth(
-        "os-password",
-        &["OS_PASSWORD"],
-        "password",
-        "PASSWORD",
-        "Password; asked for on a terminal when missing",
-    )
-    .secret(),
-    auth(
-        "os-project-name",
-        &["OS_PROJECT_NAME", "OS_TENANT_NAME"],
-        "project_name",
-        "NAME",
-        "Work in this project",
-    ),
-    auth(
-        "os-project-id",
-        &["OS_PROJECT_ID", "OS_TENANT_ID"],
-        "project_id",
-        "ID",
-        "Work in the project with this ID",
-    ),
-    auth(
-        "os-project-domain-name",
-        &["OS_PROJECT_DOMAIN_NAME"],
-        "project_domain_name",
-        "NAME",
-        "Name of the domain that the project belongs to",
-    ),
-    auth(
-        "os-project-domain-id",
-        &["OS_PROJECT_DOMAIN_ID"],
-        "project_domain_id",
-        "ID",
-        "ID of the domain that the project belongs to",
-    ),
-    auth(
-        "os-tenant-name",
-        &[],
-        "project_name",
-        "NAME",
-        "Old name of --os-project-name",
-    )
-    .hidden(),
-    auth(
-        "os-tenant-id",
-        &[],
-        "project_id",
-        "ID",
-        "Old name of --os-project-id",
-    )
-    .hidden(),
-    auth(
-        "os-domain-name",
-        &["OS_DOMAIN_NAME"],
-        "domain_name",
-        "NAME",
-        "Work in this domain instead of a project",
-    )
-    .long(),
-    auth(
-        "os-domain-id",
-        &["OS_DOMAIN_ID"],
-        "domain_id",
-        "ID",
-        "Work in the domain with this ID instead of a project",
-    )
-    .long(),
-    auth(
-        "os-system-scope",
-        &["OS_SYSTEM_SCOPE"],
-        "system_scope",
-        "SCOPE",
-        "Work on the whole system: all",
-    )
-    .long(),
-    auth(
-        "os-trust-id",
-        &["OS_TRUST_ID"],
-        "trust_id",
-        "ID",
-        "Act through this trust",
-    )
-    .long(),
-    top(
-        "os-default-domain",
-        &["OS_DEFAULT_DOMAIN"],
-        "default_domain",
-        "ID",
-        "Domain ID to assume for a user or project without one [default: default]",
-    ),
-    auth(
-        "os-default-domain-id",
-        &["OS_DEFAULT_DOMAIN_ID"],
-        "default_domain_id",
-        "ID",
-        "Domain ID of both user and project, for password and token",
-    )
-    .long(),
-    auth(
-        "os-default-domain-name",
-        &["OS_DEFAULT_DOMAIN_NAME"],
-        "default_domain_name",
-        "NAME",
-        "Domain name of both user and project, for password and token",
-    )
-    .long(),
-    auth(
-        "os-token",
-        &["OS_TOKEN"],
-        "token",
-        "TOKEN",
-        "Use this token instead of a password",
-    )
-    .secret(),
-    auth(
-        "os-endpoint",
-        &["OS_ENDPOINT"],
-        "endpoint",
-        "URL",
-        "Use the service at URL without asking Keystone (admin_token, none, http_basic)",
-    )
-    .long(),
-    auth(
-        "os-application-credential-id",
-        &["OS_APPLICATION_CREDENTIAL_ID"],
-        "application_credential_id",
-        "ID",
-        "Application credential ID (v3applicationcredential)",
-    ),
-    auth(
-        "os-application-credential-name",
-        &["OS_APPLICATION_CREDENTIAL_NAME"],
-        "application_credential_name",
-        "NAME",
-        "Application credential name, with its user (v3applicationcredential)",
-    ),
-    auth(
-        "os-application-credential-secret",
-        &["OS_APPLICATION_CREDENTIAL_SECRET"],
-        "application_credential_secret",
-        "SECRET",
-        "Application credential secret (v3applicationcredential)",
-    )
-    .secret(),
-    auth(
-        "os-passcode",
-        &["OS_PASSCODE"],
-        "passcode",
-        "CODE",
-        "One-time code (v3totp)",
-    )
-    .secret()
-    .long(),
-    auth(
-        "os-auth-methods",
-        &["OS_AUTH_METHODS"],
-        "auth_methods",
-        "LIST",
-        "Methods to combine, with commas between (v3multifactor)",
-    )
-    .long(),
-    auth(
-        "os-identity-provider",
-        &["OS_IDENTITY_PROVIDER"],
-        "identity_provider",
-        "NAME",
-        "Identity provider as Keystone calls it (v3oidc*, v3websso)",
-    )
-    .long(),
-    auth(
-        "os-protocol",
-        &["OS_PROTOCOL"],
-        "protocol",
-        "NAME",
-        "Federation protocol as Keystone calls it (v3oidc*, v3websso)",
-    )
-    .long(),
-    auth(
-        "os-client-id",
-        &["OS_CLIENT_ID"],
-        "client_id",
-        "ID",
-        "OpenID Connect client ID (v3oidc*)",
-    )
-    .long(),
-    auth(
-        "os-client-secret",
-        &["OS_CLIENT_SECRET"],
-        "client_secret",
-        "SECRET",
-        "OpenID Connect client secret (v3oidc*)",
-    )
-    .secret()
-    .long(),
-    auth(
-        "os-openid-scope",
-        &["OS_OPENID_SCOPE"],
-        "scope",
-        "SCOPE",
-        "OpenID Connect scope (v3oidc*) [default: openid profile]",
-    )
-    .long(),
-    auth(
-        "os-discovery-endpoint",
-        &["OS_DISCOVERY_ENDPOINT"],
-        "discovery_endpoint",
-        "URL",
-        "OpenID Connect discovery document (v3oidc*)",
-    )
-    .long(),
-    auth(
-        "os-access-token-endpoint",
-        &["OS_ACCESS_TOKEN_ENDPOINT"],
-        "access_token_endpoint",
-        "URL",
-        "OpenID Connect token endpoint, instead of discovery (v3oidc*)",
-    )
-    .long(),
-    auth(
-        "os-access-token-type",
-        &["OS_ACCESS_TOKEN_TYPE"],
-        "access_token_type",
-        "TYPE",
-        "Which OpenID Connect token to hand to Keystone (v3oidc*) [default: access_token]",
-    )
-    .long(),
-    auth(
-        "os-access-token",
-        &["OS_ACCESS_TOKEN"],
-        "access_token",
-        "TOKEN",
-        "OpenID Connect access token (v3oidcaccesstoken)",
-    )
-    .secret()
-    .long(),
-    auth(
-        "os-code",
-        &["OS_CODE"],
-        "code",
-        "CODE",
-        "OpenID Connect authorization code (v3oidcauthcode)",
-    )
-    .secret()
-    .long(),
-    auth(
-        "os-redirect-uri",
-        &["OS_REDIRECT_URI"],
-        "redirect_uri",
-        "URL",
-        "OpenID Connect redirect address (v3oidcauthcode)",
-    )
-    .long(),
-    auth(
-        "os-device-authorization-endpoint",
-        &["OS_DEVICE_AUTHORIZATION_ENDPOINT"],
-        "device_authorization_endpoint",
-        "URL",
-        "OAuth 2.0 device authorization endpoint (v3oidcdeviceauthz)",
-    )
-    .long(),
-    auth(
-        "os-code-challenge-method",
-        &["OS_CODE_CHALLENGE_METHOD"],
-        "code_challenge_method",
-        "METHOD",
-        "PKCE challenge method (v3oidcdeviceauthz)",
-    )
-    .long(),
-    auth(
-        "os-idp-otp-key",
-        &["OS_IDP_OTP_KEY"],
-        "idp_otp_key",
-        "KEY",
-        "Form field that takes a one-time code (v3oidcpassword)",
-    )
-    .long(),
-    auth(
-        "os-redirect-host",
-        &["OS_REDIRECT_HOST"],
-        "redirect_host",
-        "HOST",
-        "Host that the browser comes back to (v3websso) [default: localhost]",
-    )
-    .long(),
-    auth(
-        "os-redirect-port",
-        &["OS_REDIRECT_PORT"],
-        "redirect_port",
-        "PORT",
-        "Port that the browser comes back to (v3websso) [default: 9990]",
-    )
-    .long(),
-    auth(
-        "os-login-timeout",
-        &["OS_LOGIN_TIMEOUT"],
-        "login_timeout",
-        "SECONDS",
-        "How long to wait for the browser (v3websso) [default: 60]",
-    )
-    .long(),
-    auth(
-        "os-oauth2-endpoint",
-        &["OS_OAUTH2_ENDPOINT"],
-        "oauth2_endpoint",
-        "URL",
-        "OAuth 2.0 token endpoint (v3oauth2*)",
-    )
-    .long(),
-    auth(
-        "os-oauth2-client-id",
-        &["OS_OAUTH2_CLIENT_ID"],
-        "oauth2_client_id",
-        "ID",
-        "OAuth 2.0 client ID (v3oauth2*)",
-    )
-    .long(),
-    auth(
-        "os-oauth2-client-secret",
-        &["OS_OAUTH2_CLIENT_SECRET"],
-        "oauth2_client_secret",
-        "SECRET",
-        "OAuth 2.0 client secret (v3oauth2clientcredential)",
-    )
-    .secret()
-    .long(),
-    top(
-        "os-service-provider",
-        &["OS_SERVICE_PROVIDER"],
-        "service_provider",
-        "NAME",
-        "Go on to this service provider (Keystone to Keystone)",
-    )
-    .long(),
-    top(
-        "os-remote-project-name",
-        &["OS_REMOTE_PROJECT_NAME"],
-        "remote_project_name",
-        "NAME",
-        "Project at the service provider",
-    )
-    .long(),
-    top(
-        "os-remote-project-id",
-        &["OS_REMOTE_PROJECT_ID"],
-        "remote_project_id",
-        "ID",
-        "ID of the project at the service provider",
-    )
-    .long(),
-    top(
-        "os-remote-project-domain-name",
-        &["OS_REMOTE_PROJECT_DOMAIN_NAME"],
-        "remote_project_domain_name",
-        "NAME",
-        "Domain of the project at the service provider",
-    )
-    .long(),
-    top(
-        "os-remote-project-domain-id",
-        &["OS_REMOTE_PROJECT_DOMAIN_ID"],
-        "remote_project_domain_id",
-        "ID",
-        "ID of the domain of the project at the service provider",
-    )
-    .long(),
-    top(
-        "os-image-api-version",
-        &["OS_IMAGE_API_VERSION"],
-        "image_api_version",
-        "VERSION",
-        "Image API version, 1 or 2 [default: 2]",
-    ),
-    top(
-        "os-identity-api-version",
-        &["OS_IDENTITY_API_VERSION"],
-        "identity_api_version",
-        "VERSION",
-        "Identity API version, 2 or 3 [default: 3]",
-    )
-    .long(),
-    top(
-        "os-volume-api-version",
-        &["OS_VOLUME_API_VERSION"],
-        "volume_api_version",
-        "VERSION",
-        "Volume API version [default: 3]",
-    )
-    .long(),
-    top(
-        "os-compute-api-version",
-        &["OS_COMPUTE_API_VERSION"],
-        "compute_api_version",
-        "VERSION",
-        "Compute API version; no image command uses it",
-    )
-    .long(),
-    top(
-        "os-network-api-version",
-        &["OS_NETWORK_API_VERSION"],
-        "network_api_version",
-        "VERSION",
-        "Network API version; no image command uses it",
-    )
-    .long(),
-    top(
-        "os-object-api-version",
-        &["OS_OBJECT_API_VERSION"],
-        "object_api_version",
-        "VERSION",
-        "Object store API version; no image command uses it",
-    )
-    .long(),
-    top(
-        "os-accelerator-api-version",
-        &["OS_ACCELERATOR_API_VERSION"],
-        "accelerator_api_version",
-        "VERSION",
-        "Accelerator API version; no image command uses it",
-    )
-    .long(),
-    top(
-        "os-share-api-version",
-        &["OS_SHARE_API_VERSION"],
-        "share_api_version",
-        "VERSION",
-        "Shared file system API version; no image command uses it",
-    )
-    .long(),
+    top("os-cloud", &["OS_CLOUD"], "cloud", "NAME", "Use the cloud NAME of clouds.yaml"),
+    top("os-region-name", &["OS_REGION_NAME"], "region_name", "REGION", "Use the services of REGION"),
+    top("os-interface", &["OS_INTERFACE"], "interface", "INTERFACE", "Use the endpoints meant for INTERFACE [default: public]").one_of(&["admin", "public", "internal"]),
+    top("os-cacert", &["OS_CACERT"], "cacert", "FILE", "Trust the certificate authorities in FILE (PEM)"),
+    top("os-cert", &["OS_CERT"], "cert", "FILE", "Present the client certificate in FILE (PEM)"),
+    top("os-key", &["OS_KEY"], "key", "FILE", "Use the private key in FILE for the client certificate"),
+    switch("verify", "verify", "Check the server's certificate, whatever the configuration says"),
+    switch("insecure", "insecure", "Do not check the server's certificate"),
+    top("os-auth-type", &["OS_AUTH_TYPE"], "auth_type", "TYPE", "Sign in with this plug-in [default: by what is given, else password]"),
+    auth("os-auth-url", &["OS_AUTH_URL"], "auth_url", "URL", "Sign in at the Keystone at URL"),
+    auth("os-username", &["OS_USERNAME"], "username", "NAME", "User name"),
+    auth("os-user-id", &["OS_USER_ID"], "user_id", "ID", "User ID, instead of a name and a domain"),
+    auth("os-user-domain-name", &["OS_USER_DOMAIN_NAME"], "user_domain_name", "NAME", "Name of the domain that the user belongs to"),
+    auth("os-user-domain-id", &["OS_USER_DOMAIN_ID"], "user_domain_id", "ID", "ID of the domain that the user belongs to"),
+    auth("os-password", &["OS_PASSWORD"], "password", "PASSWORD", "Password; asked for on a terminal when missing").secret(),
+    auth("os-project-name", &["OS_PROJECT_NAME", "OS_TENANT_NAME"], "project_name", "NAME", "Work in this project"),
+    auth("os-project-id", &["OS_PROJECT_ID", "OS_TENANT_ID"], "project_id", "ID", "Work in the project with this ID"),
+    auth("os-project-domain-name", &["OS_PROJECT_DOMAIN_NAME"], "project_domain_name", "NAME", "Name of the domain that the project belongs to"),
+    auth("os-project-domain-id", &["OS_PROJECT_DOMAIN_ID"], "project_domain_id", "ID", "ID of the domain that the project belongs to"),
+    auth("os-tenant-name", &[], "project_name", "NAME", "Old name of --os-project-name").hidden(),
+    auth("os-tenant-id", &[], "project_id", "ID", "Old name of --os-project-id").hidden(),
+    auth("os-domain-name", &["OS_DOMAIN_NAME"], "domain_name", "NAME", "Work in this domain instead of a project").long(),
+    auth("os-domain-id", &["OS_DOMAIN_ID"], "domain_id", "ID", "Work in the domain with this ID instead of a project").long(),
+    auth("os-system-scope", &["OS_SYSTEM_SCOPE"], "system_scope", "SCOPE", "Work on the whole system: all").long(),
+    auth("os-trust-id", &["OS_TRUST_ID"], "trust_id", "ID", "Act through this trust").long(),
+    top("os-default-domain", &["OS_DEFAULT_DOMAIN"], "default_domain", "ID", "Domain ID to assume for a user or project without one [default: default]"),
+    auth("os-default-domain-id", &["OS_DEFAULT_DOMAIN_ID"], "default_domain_id", "ID", "Domain ID of both user and project, for password and token").long(),
+    auth("os-default-domain-name", &["OS_DEFAULT_DOMAIN_NAME"], "default_domain_name", "NAME", "Domain name of both user and project, for password and token").long(),
+    auth("os-token", &["OS_TOKEN"], "token", "TOKEN", "Use this token instead of a password").secret(),
+    auth("os-endpoint", &["OS_ENDPOINT"], "endpoint", "URL", "Use the service at URL without asking Keystone (admin_token, none, http_basic)").long(),
+    auth("os-application-credential-id", &["OS_APPLICATION_CREDENTIAL_ID"], "application_credential_id", "ID", "Application credential ID (v3applicationcredential)"),
+    auth("os-application-credential-name", &["OS_APPLICATION_CREDENTIAL_NAME"], "application_credential_name", "NAME", "Application credential name, with its user (v3applicationcredential)"),
+    auth("os-application-credential-secret", &["OS_APPLICATION_CREDENTIAL_SECRET"], "application_credential_secret", "SECRET", "Application credential secret (v3applicationcredential)").secret(),
+    auth("os-passcode", &["OS_PASSCODE"], "passcode", "CODE", "One-time code (v3totp)").secret().long(),
+    auth("os-auth-methods", &["OS_AUTH_METHODS"], "auth_methods", "LIST", "Methods to combine, with commas between (v3multifactor)").long(),
+    auth("os-identity-provider", &["OS_IDENTITY_PROVIDER"], "identity_provider", "NAME", "Identity provider as Keystone calls it (v3oidc*, v3websso)").long(),
+    auth("os-protocol", &["OS_PROTOCOL"], "protocol", "NAME", "Federation protocol as Keystone calls it (v3oidc*, v3websso)").long(),
+    auth("os-client-id", &["OS_CLIENT_ID"], "client_id", "ID", "OpenID Connect client ID (v3oidc*)").long(),
+    auth("os-client-secret", &["OS_CLIENT_SECRET"], "client_secret", "SECRET", "OpenID Connect client secret (v3oidc*)").secret().long(),
+    auth("os-openid-scope", &["OS_OPENID_SCOPE"], "scope", "SCOPE", "OpenID Connect scope (v3oidc*) [default: openid profile]").long(),
+    auth("os-discovery-endpoint", &["OS_DISCOVERY_ENDPOINT"], "discovery_endpoint", "URL", "OpenID Connect discovery document (v3oidc*)").long(),
+    auth("os-access-token-endpoint", &["OS_ACCESS_TOKEN_ENDPOINT"], "access_token_endpoint", "URL", "OpenID Connect token endpoint, instead of discovery (v3oidc*)").long(),
+    auth("os-access-token-type", &["OS_ACCESS_TOKEN_TYPE"], "access_token_type", "TYPE", "Which OpenID Connect token to hand to Keystone (v3oidc*) [default: access_token]").long(),
+    auth("os-access-token", &["OS_ACCESS_TOKEN"], "access_token", "TOKEN", "OpenID Connect access token (v3oidcaccesstoken)").secret().long(),
+    auth("os-code", &["OS_CODE"], "code", "CODE", "OpenID Connect authorization code (v3oidcauthcode)").secret().long(),
+    auth("os-redirect-uri", &["OS_REDIRECT_URI"], "redirect_uri", "URL", "OpenID Connect redirect address (v3oidcauthcode)").long(),
+    auth("os-device-authorization-endpoint", &["OS_DEVICE_AUTHORIZATION_ENDPOINT"], "device_authorization_endpoint", "URL", "OAuth 2.0 device authorization endpoint (v3oidcdeviceauthz)").long(),
+    auth("os-code-challenge-method", &["OS_CODE_CHALLENGE_METHOD"], "code_challenge_method", "METHOD", "PKCE challenge method (v3oidcdeviceauthz)").long(),
+    auth("os-idp-otp-key", &["OS_IDP_OTP_KEY"], "idp_otp_key", "KEY", "Form field that takes a one-time code (v3oidcpassword)").long(),
+    auth("os-redirect-host", &["OS_REDIRECT_HOST"], "redirect_host", "HOST", "Host that the browser comes back to (v3websso) [default: localhost]").long(),
+    auth("os-redirect-port", &["OS_REDIRECT_PORT"], "redirect_port", "PORT", "Port that the browser comes back to (v3websso) [default: 9990]").long(),
+    auth("os-login-timeout", &["OS_LOGIN_TIMEOUT"], "login_timeout", "SECONDS", "How long to wait for the browser (v3websso) [default: 60]").long(),
+    auth("os-oauth2-endpoint", &["OS_OAUTH2_ENDPOINT"], "oauth2_endpoint", "URL", "OAuth 2.0 token endpoint (v3oauth2*)").long(),
+    auth("os-oauth2-client-id", &["OS_OAUTH2_CLIENT_ID"], "oauth2_client_id", "ID", "OAuth 2.0 client ID (v3oauth2*)").long(),
+    auth("os-oauth2-client-secret", &["OS_OAUTH2_CLIENT_SECRET"], "oauth2_client_secret", "SECRET", "OAuth 2.0 client secret (v3oauth2clientcredential)").secret().long(),
+    top("os-service-provider", &["OS_SERVICE_PROVIDER"], "service_provider", "NAME", "Go on to this service provider (Keystone to Keystone)").long(),
+    top("os-remote-project-name", &["OS_REMOTE_PROJECT_NAME"], "remote_project_name", "NAME", "Project at the service provider").long(),
+    top("os-remote-project-id", &["OS_REMOTE_PROJECT_ID"], "remote_project_id", "ID", "ID of the project at the service provider").long(),
+    top("os-remote-project-domain-name", &["OS_REMOTE_PROJECT_DOMAIN_NAME"], "remote_project_domain_name", "NAME", "Domain of the project at the service provider").long(),
+    top("os-remote-project-domain-id", &["OS_REMOTE_PROJECT_DOMAIN_ID"], "remote_project_domain_id", "ID", "ID of the domain of the project at the service provider").long(),
+    top("os-image-api-version", &["OS_IMAGE_API_VERSION"], "image_api_version", "VERSION", "Image API version, 1 or 2 [default: 2]"),
+    top("os-identity-api-version", &["OS_IDENTITY_API_VERSION"], "identity_api_version", "VERSION", "Identity API version, 2 or 3 [default: 3]").long(),
+    top("os-volume-api-version", &["OS_VOLUME_API_VERSION"], "volume_api_version", "VERSION", "Volume API version [default: 3]").long(),
+    top("os-compute-api-version", &["OS_COMPUTE_API_VERSION"], "compute_api_version", "VERSION", "Compute API version; no image command uses it").long(),
+    top("os-network-api-version", &["OS_NETWORK_API_VERSION"], "network_api_version", "VERSION", "Network API version; no image command uses it").long(),
+    top("os-object-api-version", &["OS_OBJECT_API_VERSION"], "object_api_version", "VERSION", "Object store API version; no image command uses it").long(),
+    top("os-accelerator-api-version", &["OS_ACCELERATOR_API_VERSION"], "accelerator_api_version", "VERSION", "Accelerator API version; no image command uses it").long(),
+    top("os-share-api-version", &["OS_SHARE_API_VERSION"], "share_api_version", "VERSION", "Shared file system API version; no image command uses it").long(),
     // The shared file system plug-in's own option, in spite of its name.
-    top(
-        "os-endpoint-override",
-        &["OS_SHARED_FILE_SYSTEM_ENDPOINT_OVERRIDE"],
-        "endpoint_override",
-        "URL",
-        "Shared file system endpoint; no image command uses it (see OS_IMAGE_ENDPOINT_OVERRIDE)",
-    )
-    .long(),
-    switch(
-        "os-beta-command",
-        "beta_command",
-        "Allow beta commands; no image command needs it",
-    )
-    .long(),
+    top("os-endpoint-override", &["OS_SHARED_FILE_SYSTEM_ENDPOINT_OVERRIDE"], "endpoint_override", "URL", "Shared file system endpoint; no image command uses it (see OS_IMAGE_ENDPOINT_OVERRIDE)").long(),
+    switch("os-beta-command", "beta_command", "Allow beta commands; no image command needs it").long(),
 ];
 
 /// Flags of which only one may be given, as in `openstack`.
