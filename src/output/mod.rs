@@ -32,18 +32,27 @@ pub struct Cell {
 impl Cell {
     /// A list that people read sorted and joined.
     pub fn list(value: Value) -> Self {
-        Cell { value, human: Human::List }
+        Cell {
+            value,
+            human: Human::List,
+        }
     }
 
     /// A mapping that people read as `k='v'` pairs.
     pub fn dict(value: Value) -> Self {
-        Cell { value, human: Human::Dict }
+        Cell {
+            value,
+            human: Human::Dict,
+        }
     }
 }
 
 impl<T: Into<Value>> From<T> for Cell {
     fn from(value: T) -> Self {
-        Cell { value: value.into(), human: Human::Plain }
+        Cell {
+            value: value.into(),
+            human: Human::Plain,
+        }
     }
 }
 

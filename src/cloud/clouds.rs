@@ -1,0 +1,1622 @@
+//! Merging: defaults, vendor profile, file entry, region, variables, flags.
+//!
+//! The order is that of `openstack`: a later layer wins, `auth` key by key, and
+//! an `OS_*` variable that has a flag wins over files even when the cloud was
+//! named. Where `openstack` trips over its own order (a default that hides
+//! the user's value, an old name that beats a flag), the layer decides:
+//! names are made canonical inside each layer, before layers meet.
+//!
+//! <https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html#setting-precedence>
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::config::{CloudConfig, Origin, Setting};
+use super::files::{Search, search, with_underscores};
+use super::options::{self, Flags, Given, OPTIONS, Place, is_secret, sort_key};
+use super::surroundings::Surroundings;
+use super::vendors;
+use crate::error::{Error, Result};
+
+type Entry = Map<String, Value>;
+
+/// Variables that choose or find a cloud; any other `OS_*` describes one.
+const SELECTORS: [&str; 5] = [
+    "OS_CLOUD",
+    "OS_REGION_NAME",
+    "OS_CLIENT_CONFIG_FILE",
+    "OS_CLIENT_SECURE_FILE",
+    "OS_CLOUD_NAME",
+];
+
+/// Plug-ins that work without a Keystone.
+const WITHOUT_KEYSTONE: [&str; 3] = ["none", "admin_token", "http_basic"];
+
+/// The configuration that flags, environment and files add up to.
+///
+/// # Errors
+/// No cloud is configured, or the one asked for is unknown; the region is not
+/// one of the cloud's; a file or a value makes no sense.
+pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
+    let mut files = Files::read(surroundings)?;
+    let mut warnings = std::mem::take(&mut files.warnings);
+    let described = described_by_environment(surroundings);
+    let env_name = surroundings.variable("OS_CLOUD_NAME").unwrap_or("envvars");
+    if let Some(path) = files.path_of(env_name) {
+        return Err(Error::config(format!(
+            "`{}` has a cloud named `{env_name}`, which is the name of the cloud made of OS_* variables",
+            path.display()
+        ))
+        .next("rename it there, or set OS_CLOUD_NAME to another name"));
+    }
+
+    let asked = given(flags, surroundings, "os-cloud").map(|(name, _)| name);
+    let source = match asked {
+        Some(name) if name == env_name && described.is_some() => Source::Environment,
+        Some(name) if files.path_of(name).is_some() => Source::File(name.to_owned()),
+        Some(name) => return Err(files.unknown_cloud(name)),
+        None if described.is_some() => Source::Environment,
+        None => match files.names().as_slice() {
+            [only] => Source::File(only.clone()),
+            _ => Source::Nothing,
+        },
+    };
+
+    let mut merge = Merge::default();
+    merge.defaults();
+    files.client_section(&mut merge);
+    for (variable, key) in [
+        ("OS_FORCE_IPV4", "force_ipv4"),
+        ("OS_PREFER_IPV6", "prefer_ipv6"),
+    ] {
+        if let Some(text) = surroundings.variable(variable) {
+            merge.set(
+                Place::Top,
+                key,
+                text.into(),
+                Origin::Variable(variable.to_owned()),
+            );
+        }
+    }
+
+    let (name, layers) = match &source {
+        Source::Environment => (
+            Some(env_name.to_owned()),
+            vec![environment_layer(surroundings)],
+        ),
+        Source::File(name) => (Some(name.clone()), files.layers(name)?),
+        Source::Nothing => (None, Vec::new()),
+    };
+    // What the entry says about profile and regions, in its last layer.
+    let entry_says = |key: &str| {
+        layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.entry.get(key).filter(|value| !value.is_null()))
+    };
+
+    let mut profile = None;
+    let cloud = name.as_deref().unwrap_or_default();
+    let profile_name = entry_says("profile")
+        .or_else(|| entry_says("cloud"))
+        .and_then(Value::as_str);
+    if let Some(vendor) = profile_name.filter(|vendor| !vendor.is_empty() && *vendor != env_name) {
+        profile = match public_cloud(vendor, surroundings, &mut warnings)? {
+            Some(entry) => Some(entry),
+            None => vendors::profile(vendor, cloud, &mut warnings)?,
+        };
+        match &profile {
+            Some(entry) => merge.layer(entry, |_| Origin::Profile(vendor.to_owned())),
+            None => warnings.push(format!(
+                "cloud `{cloud}` has the profile `{vendor}`, which is not known"
+            )),
+        }
+    }
+    for layer in &layers {
+        merge.layer(&layer.entry, |key| layer.origin(key));
+    }
+
+    // A variable is part of the environment's own entry, not a list to choose from.
+    let region_name = match source {
+        Source::Environment => None,
+        _ => entry_says("region_name"),
+    };
+    let profile_says = |key: &str| profile.as_ref().and_then(|entry| entry.get(key));
+    let (list, of_entry) = match entry_says("regions").or(region_name) {
+        Some(list) => (Some(list), true),
+        None => (
+            profile_says("regions").or_else(|| profile_says("region_name")),
+            false,
+        ),
+    };
+    let mut regions = regions(list, cloud)?;
+    if region_name
+        .and_then(Value::as_str)
+        .is_some_and(|text| text.contains(','))
+    {
+        warnings.push(format!(
+            "cloud `{cloud}` has a `region_name` with commas: write a list under `regions`"
+        ));
+    }
+    let region_asked = given(flags, surroundings, "os-region-name");
+    if let (Source::Environment, Some((asked, _))) = (&source, region_asked) {
+        // Here a profile's list only helps, as in `openstack`.
+        regions.retain(|region| region.name == asked);
+    }
+    if let Some(region) = choose_region(&regions, region_asked, cloud)? {
+        let says = |layer: &&Layer| {
+            ["regions", "region_name"]
+                .iter()
+                .any(|key| layer.entry.contains_key(*key))
+        };
+        let origin = match (profile_name, layers.iter().rev().find(says)) {
+            (Some(vendor), _) if !of_entry => Origin::Profile(vendor.to_owned()),
+            (_, Some(layer)) => layer.origin("region_name"),
+            _ => Origin::Default,
+        };
+        merge.set(
+            Place::Top,
+            "region_name",
+            region.name.as_str().into(),
+            origin.clone(),
+        );
+        merge.layer(&region.values, |_| origin.clone());
+    }
+
+    let overridden = merge.given(flags, surroundings);
+    if let (Source::File(name), [_, ..]) = (&source, overridden.as_slice()) {
+        let path = files.path_of(name).unwrap_or(Path::new("clouds.yaml"));
+        warnings.push(format!(
+            "{} in the environment {} what `{}` says of cloud `{name}`: unset {} if that is not meant",
+            spoken_list(&overridden, "and"),
+            if overridden.len() == 1 { "overrides" } else { "override" },
+            path.display(),
+            if overridden.len() == 1 { "it" } else { "them" },
+        ));
+    }
+    merge.fix_up(&mut warnings)?;
+
+    let config = CloudConfig {
+        region: merge
+            .top
+            .get("region_name")
+            .and_then(Setting::text)
+            .map(str::to_owned),
+        name,
+        auth: merge.auth,
+        settings: merge.top,
+        warnings,
+        home: surroundings.home.clone(),
+    };
+    if config.auth("auth_url").is_none() && !WITHOUT_KEYSTONE.contains(&config.auth_type()) {
+        return Err(files.no_auth_url(&source, described.as_deref(), surroundings));
+    }
+    finish(config)
+}
+
+/// The clouds that can be named, for completion: sorted, silent on trouble.
+pub fn cloud_names(surroundings: &Surroundings) -> Vec<String> {
+    Files::read(surroundings)
+        .map(|files| files.names())
+        .unwrap_or_default()
+}
+
+/// Where the chosen cloud is described.
+enum Source {
+    Environment,
+    File(String),
+    /// Only by flags, if at all.
+    Nothing,
+}
+
+/// An entry to merge, and where it is from.
+struct Layer {
+    entry: Entry,
+    /// The file, and the cloud in it; `None` is the environment.
+    place: Option<(PathBuf, String)>,
+}
+
+impl Layer {
+    fn origin(&self, key: &str) -> Origin {
+        match &self.place {
+            Some((path, cloud)) => Origin::File {
+                path: path.clone(),
+                cloud: cloud.clone(),
+            },
+            None => Origin::Variable(format!("OS_{}", key.to_ascii_uppercase())),
+        }
+    }
+}
+
+/// `clouds.yaml` and `secure.yaml`.
+struct Files {
+    clouds: Search,
+    secure: Search,
+    warnings: Vec<String>,
+}
+
+impl Files {
+    fn read(surroundings: &Surroundings) -> Result<Self> {
+        let named = |variable| surroundings.variable(variable).map(|path| (variable, path));
+        let mut clouds = search("clouds", named("OS_CLIENT_CONFIG_FILE"), surroundings)?;
+        let mut secure = search("secure", named("OS_CLIENT_SECURE_FILE"), surroundings)?;
+        let mut warnings = std::mem::take(&mut clouds.warnings);
+        warnings.append(&mut secure.warnings);
+        for (path, content) in [&clouds, &secure]
+            .into_iter()
+            .flat_map(|search| &search.found)
+        {
+            match content.get("clouds") {
+                Some(Value::Object(clouds)) => {
+                    if let Some((name, _)) = clouds
+                        .iter()
+                        .find(|(_, entry)| !entry.is_object() && !entry.is_null())
+                    {
+                        return Err(Error::config(format!(
+                            "cloud `{name}` in `{}` is not a mapping",
+                            path.display()
+                        ))
+                        .next("indent its keys below its name"));
+                    }
+                }
+                Some(Value::Null) => {}
+                None if content.is_empty() => {}
+                None => warnings.push(format!("`{}` has no `clouds` key", path.display())),
+                Some(_) => {
+                    return Err(Error::config(format!(
+                        "`clouds` in `{}` is not a mapping",
+                        path.display()
+                    ))
+                    .next("write the clouds' names below it, indented"));
+                }
+            }
+        }
+        Ok(Files {
+            clouds,
+            secure,
+            warnings,
+        })
+    }
+
+    /// The files with the entries that they have for `name`: first the one
+    /// of `clouds.yaml`, then the one of `secure.yaml`.
+    fn entries<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = (&'a Path, &'a Value)> + use<'a, 'n> {
+        [&self.clouds, &self.secure]
+            .into_iter()
+            .filter_map(move |search| {
+                let (path, content) = search.found.as_ref()?;
+                Some((path.as_path(), content.get("clouds")?.get(name)?))
+            })
+    }
+
+    fn path_of(&self, name: &str) -> Option<&Path> {
+        self.entries(name).next().map(|(path, _)| path)
+    }
+
+    fn layers(&self, name: &str) -> Result<Vec<Layer>> {
+        self.entries(name)
+            .map(|(path, entry)| {
+                let entry = entry.as_object().map(with_underscores).unwrap_or_default();
+                if entry
+                    .get("auth")
+                    .is_some_and(|auth| !auth.is_object() && !auth.is_null())
+                {
+                    return Err(Error::config(format!(
+                        "`auth` of cloud `{name}` in `{}` is not a mapping",
+                        path.display()
+                    ))
+                    .next("indent auth_url and the others below it"));
+                }
+                Ok(Layer {
+                    entry,
+                    place: Some((path.to_owned(), name.to_owned())),
+                })
+            })
+            .collect()
+    }
+
+    /// The names in both files, sorted.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = [&self.clouds, &self.secure]
+            .into_iter()
+            .filter_map(|search| search.found.as_ref()?.1.get("clouds")?.as_object())
+            .flat_map(|clouds| clouds.keys().cloned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The `client` section, which holds for every cloud of the file.
+    fn client_section(&self, merge: &mut Merge) {
+        for (path, content) in [&self.clouds, &self.secure]
+            .into_iter()
+            .flat_map(|search| &search.found)
+        {
+            let Some(section) = content.get("client").and_then(Value::as_object) else {
+                continue;
+            };
+            let section = with_underscores(section);
+            for (name, key) in [
+                ("broken_ipv6", "force_ipv4"),
+                ("force_ipv4", "force_ipv4"),
+                ("prefer_ipv6", "prefer_ipv6"),
+            ] {
+                if let Some(value @ Value::String(_)) = section.get(name) {
+                    let origin = Origin::File {
+                        path: path.clone(),
+                        cloud: "client".to_owned(),
+                    };
+                    merge.set(Place::Top, key, value.clone(), origin);
+                }
+            }
+        }
+    }
+
+    fn unknown_cloud(&self, name: &str) -> Error {
+        if let Some(broken) = &self.clouds.broken {
+            return broken.clone();
+        }
+        let names = self.names();
+        match &self.clouds.found {
+            Some((path, _)) if !names.is_empty() => {
+                Error::config(format!("there is no cloud `{name}` in `{}`", path.display()))
+                    .next(format!("choose one of {} with --os-cloud or OS_CLOUD", quoted(&names)))
+            }
+            Some((path, _)) => {
+                Error::config(format!("there is no cloud `{name}`: `{}` has none", path.display()))
+                    .next(format!("write `{name}` there under `clouds`"))
+            }
+            None => Error::config(format!("there is no cloud `{name}`: no clouds.yaml was found"))
+                .next("write it to ~/.config/openstack/clouds.yaml, or set OS_CLIENT_CONFIG_FILE to the file that has it"),
+        }
+    }
+
+    /// Why there is no address to sign in at, and what to do about it.
+    fn no_auth_url(
+        &self,
+        source: &Source,
+        described: Option<&str>,
+        surroundings: &Surroundings,
+    ) -> Error {
+        if let (Some(broken), None) = (&self.clouds.broken, &self.clouds.found) {
+            return broken.clone();
+        }
+        let names = self.names();
+        match (source, &self.clouds.found) {
+            (Source::File(name), _) => {
+                let path = self.path_of(name).unwrap_or(Path::new("clouds.yaml"));
+                Error::config(format!("cloud `{name}` in `{}` has no `auth_url`", path.display()))
+                    .next("add it there under `auth`, or give --os-auth-url or OS_AUTH_URL")
+            }
+            (Source::Environment, Some((path, _))) if !names.is_empty() => Error::config(format!(
+                "the cloud is taken from the environment, because `{}` is set, and there is no OS_AUTH_URL",
+                described.unwrap_or("OS_*")
+            ))
+            .next(format!("choose a cloud of `{}` with --os-cloud: {}", path.display(), quoted(&names))),
+            (Source::Nothing, Some((path, _))) if !names.is_empty() => {
+                Error::config(format!("no cloud is chosen: `{}` has {}", path.display(), quoted(&names)))
+                    .next("choose one with --os-cloud or OS_CLOUD")
+            }
+            (_, found) => {
+                let looked = match found {
+                    Some((path, _)) => format!("`{}` has no clouds", path.display()),
+                    None => {
+                        let dirs: Vec<String> = std::iter::once(&surroundings.directory)
+                            .chain(&surroundings.config_dirs)
+                            .map(|dir| dir.display().to_string())
+                            .collect();
+                        format!("there is no clouds.yaml in {}", spoken_list(&quoted_each(&dirs), "or"))
+                    }
+                };
+                Error::config(format!("no cloud is configured: {looked}, and OS_AUTH_URL is not set")).next(
+                    "name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, \
+                     which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on",
+                )
+            }
+        }
+    }
+}
+
+/// The entry that `clouds-public.yaml` has for a vendor.
+fn public_cloud(
+    vendor: &str,
+    surroundings: &Surroundings,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Entry>> {
+    let mut public = search("clouds-public", None, surroundings)?;
+    warnings.append(&mut public.warnings);
+    let entry = public
+        .found
+        .as_ref()
+        .and_then(|(_, content)| content.get("public-clouds")?.get(vendor));
+    Ok(entry.and_then(Value::as_object).map(with_underscores))
+}
+
+/// A value given by flag or variable, without the configuration.
+fn given<'a>(
+    flags: &'a Flags,
+    surroundings: &'a Surroundings,
+    flag: &str,
+) -> Option<(&'a str, Given)> {
+    options::option(flag).and_then(|option| option.given(flags, surroundings))
+}
+
+/// The first `OS_*` variable that describes a cloud, if there is one.
+fn described_by_environment(surroundings: &Surroundings) -> Option<String> {
+    describing(surroundings)
+        .map(|(name, _)| name)
+        .find(|name| !SELECTORS.contains(name))
+        .map(str::to_owned)
+}
+
+/// The variables that make up the environment's cloud. Those of test runs
+/// and logging are not meant for us.
+fn describing(surroundings: &Surroundings) -> impl Iterator<Item = (&str, &str)> {
+    surroundings.variables.keys().filter_map(|name| {
+        let strange = ["OS_TEST", "OS_STD", "OS_LOG"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let value = surroundings.variable(name)?;
+        (name.starts_with("OS_") && name.len() > 3 && !strange).then_some((name.as_str(), value))
+    })
+}
+
+/// The environment as an entry: every `OS_FOO` is its key `foo`.
+fn environment_layer(surroundings: &Surroundings) -> Layer {
+    let entry = describing(surroundings)
+        .filter(|(name, _)| !SELECTORS.contains(name) || *name == "OS_REGION_NAME")
+        .map(|(name, value)| (name["OS_".len()..].to_ascii_lowercase(), Value::from(value)))
+        .collect();
+    Layer { entry, place: None }
+}
+
+/// A region that a cloud lists, and the settings special to it.
+struct Region {
+    name: String,
+    values: Entry,
+}
+
+/// The regions of `list`: a list of names or of `{name, values}`, or text
+/// with commas.
+fn regions(list: Option<&Value>, cloud: &str) -> Result<Vec<Region>> {
+    let plain = |name: &str| Region {
+        name: name.to_owned(),
+        values: Entry::new(),
+    };
+    match list {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(text.split(',').filter(|name| !name.is_empty()).map(plain).collect()),
+        Some(Value::Array(list)) => list
+            .iter()
+            .map(|item| match item {
+                Value::String(name) => Some(plain(name)),
+                Value::Object(map) if map.keys().all(|key| key == "name" || key == "values") => Some(Region {
+                    name: map.get("name")?.as_str()?.to_owned(),
+                    values: match map.get("values") {
+                        Some(Value::Object(values)) => with_underscores(values),
+                        None | Some(Value::Null) => Entry::new(),
+                        Some(_) => return None,
+                    },
+                }),
+                _ => None,
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| {
+                Error::config(format!("a region of cloud `{cloud}` is neither a name nor a mapping with `name` and `values`"))
+                    .next("correct the list `regions` of the cloud")
+            }),
+        Some(_) => Err(Error::config(format!("the regions of cloud `{cloud}` are not a list"))
+            .next("write `regions:` and below it one name per line, each after `- `")),
+    }
+}
+
+/// The region asked for, else the first. A cloud that lists no region lets
+/// every name pass.
+fn choose_region<'a>(
+    regions: &'a [Region],
+    asked: Option<(&str, Given)>,
+    cloud: &str,
+) -> Result<Option<&'a Region>> {
+    let (Some((name, given)), [_, ..]) = (asked, regions) else {
+        return Ok(regions.first());
+    };
+    if let Some(region) = regions.iter().find(|region| region.name == name) {
+        return Ok(Some(region));
+    }
+    let from = match given {
+        Given::Flag => String::new(),
+        Given::Variable(variable) => format!(" (from {variable})"),
+    };
+    let names: Vec<String> = regions.iter().map(|region| region.name.clone()).collect();
+    Err(Error::config(format!("`{name}`{from} is not a region of cloud `{cloud}`")).next(match names.as_slice() {
+        [only] => format!(
+            "leave the region out, the cloud has only `{only}`; for a choice, list all under `regions` in place of `region_name`"
+        ),
+        _ => format!("choose one of {}; case matters", quoted(&names)),
+    }))
+}
+
+/// The layers so far.
+#[derive(Default)]
+struct Merge {
+    top: BTreeMap<String, Setting>,
+    auth: BTreeMap<String, Setting>,
+}
+
+impl Merge {
+    fn set(&mut self, place: Place, key: &str, value: Value, origin: Origin) {
+        let map = match place {
+            Place::Top => &mut self.top,
+            Place::Auth => &mut self.auth,
+        };
+        let value = match (map.remove(key).map(|old| old.value), value) {
+            (Some(Value::Object(mut old)), Value::Object(new)) => {
+                old.extend(new);
+                Value::Object(old)
+            }
+            (_, new) => new,
+        };
+        map.insert(
+            key.to_owned(),
+            Setting {
+                value,
+                origin,
+                secret: is_secret(key),
+            },
+        );
+    }
+
+    /// What holds when nobody says anything: openstacksdk's defaults that
+    /// concern images.
+    fn defaults(&mut self) {
+        for (key, value) in [
+            ("interface", "public"),
+            ("verify", "true"),
+            ("default_domain", "default"),
+            ("image_status_code_retries", "5"),
+        ] {
+            self.set(Place::Top, key, value.into(), Origin::Default);
+        }
+    }
+
+    /// Lays `entry` over what is there. Under one roof the proper name of a
+    /// key wins over its old ones, and a key beside `auth` over one in it.
+    fn layer(&mut self, entry: &Entry, origin: impl Fn(&str) -> Origin) {
+        let auth = entry.get("auth").and_then(Value::as_object);
+        let written = auth
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (Place::Auth, key, value))
+            .chain(entry.iter().map(|(key, value)| (Place::Top, key, value)))
+            .filter(|(place, key, _)| {
+                *place == Place::Auth
+                    || !["auth", "profile", "cloud", "regions"].contains(&key.as_str())
+            });
+        let mut found: Vec<_> = written
+            .map(|(place, key, value)| (sort_key(key, place), place, key, value))
+            .collect();
+        // Stable: in one place, old names first; then what stands beside `auth`.
+        found.sort_by_key(|((_, _, old), place, ..)| (!old, *place == Place::Top));
+        for ((place, name, _), _, key, value) in found {
+            self.set(place, &name, value.clone(), origin(key));
+        }
+    }
+
+    /// Lays the flags and their variables over everything. The answer names
+    /// the variables that changed what a file says.
+    fn given(&mut self, flags: &Flags, surroundings: &Surroundings) -> Vec<String> {
+        let mut overridden = Vec::new();
+        for option in OPTIONS.iter().filter(|option| option.key != "cloud") {
+            let Some((text, given)) = option.given(flags, surroundings) else {
+                continue;
+            };
+            let map = if option.place == Place::Top {
+                &self.top
+            } else {
+                &self.auth
+            };
+            let origin = match given {
+                Given::Flag => Origin::Flag(option.flag),
+                Given::Variable(variable) => {
+                    let changed = map.get(option.key).is_some_and(|old| {
+                        matches!(old.origin, Origin::File { .. })
+                            && !old.value.is_null()
+                            && old.text() != Some(text)
+                    });
+                    if changed {
+                        overridden.push(variable.to_owned());
+                    }
+                    Origin::Variable(variable.to_owned())
+                }
+            };
+            // Asking for the check means it, whatever a file says elsewhere.
+            if option.flag == "verify" {
+                self.top.remove("insecure");
+            }
+            self.set(option.place, option.key, text.into(), origin);
+        }
+        overridden
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.top.get(key).and_then(Setting::text)
+    }
+
+    /// The last adjustments, in the order of `openstack`.
+    fn fix_up(&mut self, warnings: &mut Vec<String>) -> Result<()> {
+        // A null, or nothing between quotes, is how an entry unsets a profile's value.
+        let empty = |setting: &Setting| setting.value.is_null() || setting.text() == Some("");
+        self.auth.retain(|_, setting| !empty(setting));
+        self.top.retain(|_, setting| !empty(setting));
+        self.choose_auth_type();
+        self.spread_domain();
+        self.settle_identity_v2(warnings);
+        self.assume_domain();
+        if let Some(methods) = self.auth.get_mut("auth_methods")
+            && let Some(text) = methods.text()
+        {
+            methods.value = text.split(',').map(str::trim).collect();
+        }
+        self.fill_placeholders()
+    }
+
+    /// Without an explicit type: an endpoint and a token need no Keystone, a
+    /// token without a password is a token, else it is a password.
+    fn choose_auth_type(&mut self) {
+        let chosen = match self.text("auth_type") {
+            Some("None") => "none",
+            Some("token_endpoint") => "admin_token",
+            Some(_) => return,
+            None => {
+                let has = |key: &str| self.auth.contains_key(key);
+                let typed = |key: &str| {
+                    self.auth
+                        .get(key)
+                        .is_some_and(|setting| matches!(setting.origin, Origin::Flag(_)))
+                };
+                if has("endpoint") && has("token") {
+                    "admin_token"
+                } else if has("token") && (!has("password") || typed("token") && !typed("password"))
+                {
+                    "token"
+                } else {
+                    "password"
+                }
+            }
+        };
+        let origin = self
+            .top
+            .get("auth_type")
+            .map_or(Origin::Default, |setting| setting.origin.clone());
+        self.set(Place::Top, "auth_type", chosen.into(), origin);
+    }
+
+    /// In a cloud scoped to a project, `domain_*` is short for the user's and
+    /// the project's domain.
+    fn spread_domain(&mut self) {
+        let scoped = ["project_id", "project_name"]
+            .iter()
+            .any(|key| self.auth.contains_key(*key));
+        if !scoped || self.text("auth_type") == Some("v2password") {
+            return;
+        }
+        for what in ["id", "name"] {
+            if let Some(domain) = self.auth.remove(&format!("domain_{what}")) {
+                for whose in ["user", "project"] {
+                    self.auth
+                        .entry(format!("{whose}_domain_{what}"))
+                        .or_insert_with(|| domain.clone());
+                }
+            }
+        }
+    }
+
+    /// Identity v2 has tenants for projects, and no domains.
+    fn settle_identity_v2(&mut self, warnings: &mut Vec<String>) {
+        let auth_type = self.text("auth_type").unwrap_or_default().to_owned();
+        if auth_type.starts_with("v2") {
+            for what in ["id", "name"] {
+                if let Some(project) = self.auth.remove(&format!("project_{what}")) {
+                    self.auth.insert(format!("tenant_{what}"), project);
+                }
+            }
+        }
+        let v2 = self
+            .text("identity_api_version")
+            .is_some_and(|version| version.starts_with('2'));
+        if v2 && auth_type.ends_with("password") {
+            for key in DOMAINS {
+                if self.auth.remove(key).is_some() {
+                    warnings.push(format!("`{key}` is ignored: the identity API version is 2"));
+                }
+            }
+        }
+    }
+
+    /// A user or project without a domain is in the default one.
+    fn assume_domain(&mut self) {
+        let v2 = self
+            .text("identity_api_version")
+            .is_some_and(|version| version.starts_with('2'));
+        let applies = ["password", "v3password", "v3totp"]
+            .contains(&self.text("auth_type").unwrap_or_default());
+        let told = ["default_domain_id", "default_domain_name"]
+            .iter()
+            .any(|key| self.auth.contains_key(*key));
+        let Some(domain) = self.top.get("default_domain").cloned() else {
+            return;
+        };
+        if v2 || !applies || told {
+            return;
+        }
+        for whose in ["user", "project"] {
+            let [id, name] = ["id", "name"].map(|what| format!("{whose}_domain_{what}"));
+            if !self.auth.contains_key(&id) && !self.auth.contains_key(&name) {
+                self.auth.insert(id, domain.clone());
+            }
+        }
+    }
+
+    /// Replaces `{region_name}` and its like in addresses, and nowhere else: a
+    /// brace in a password is a brace.
+    fn fill_placeholders(&mut self) -> Result<()> {
+        let known: BTreeMap<String, String> = self
+            .top
+            .iter()
+            .filter_map(|(key, setting)| Some((key.clone(), setting.text()?.to_owned())))
+            .collect();
+        if let Some(setting) = self.auth.get_mut("auth_url")
+            && let Some(text) = setting.text()
+        {
+            setting.value = fill(text, &known)
+                .map_err(|name| {
+                    Error::config(format!("`auth_url` needs `{name}`, which is not set")).next(
+                        match name.as_str() {
+                            "region_name" => "choose a region with --os-region-name".to_owned(),
+                            _ => format!(
+                                "set `{name}` in the entry of the cloud, or write the address out"
+                            ),
+                        },
+                    )
+                })?
+                .into();
+        }
+        for (key, setting) in &mut self.top {
+            if key.ends_with("endpoint_override")
+                && let Some(filled) = setting.text().and_then(|text| fill(text, &known).ok())
+            {
+                setting.value = filled.into();
+            }
+        }
+        Ok(())
+    }
+}
+
+const DOMAINS: [&str; 4] = [
+    "project_domain_id",
+    "project_domain_name",
+    "user_domain_id",
+    "user_domain_name",
+];
+
+/// `text` with every `{name}` replaced; the error is a name that is not known.
+fn fill(text: &str, known: &BTreeMap<String, String>) -> std::result::Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else {
+            break;
+        };
+        filled.push_str(before);
+        filled.push_str(known.get(name).ok_or_else(|| name.to_owned())?);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Checks what would otherwise be found out late, and says what is odd.
+fn finish(mut config: CloudConfig) -> Result<CloudConfig> {
+    let tls = config.tls()?;
+    if !tls.verify && tls.cacert.is_some() {
+        config
+            .warnings
+            .push("the server's certificate is not checked, so `cacert` has no effect".to_owned());
+    }
+    let version = config.settings.get("image_api_version");
+    if let Some(Setting {
+        value,
+        origin: Origin::Profile(vendor),
+        ..
+    }) = version
+        && value.as_str() == Some("1")
+    {
+        config.warnings.push(format!(
+            "the vendor profile `{vendor}` asks for image API version 1: try --os-image-api-version 2"
+        ));
+    }
+    config.interface()?;
+    config.api_timeout()?;
+    config.force_ipv4()?;
+    Ok(config)
+}
+
+fn quoted_each(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
+}
+
+fn quoted(names: &[String]) -> String {
+    quoted_each(names).join(", ")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn spoken_list(items: &[String], and: &str) -> String {
+    match items {
+        [first @ .., last] if !first.is_empty() => format!("{} {and} {last}", first.join(", ")),
+        _ => items.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::cloud::config::Interface;
+
+    /// A current directory, a home, and an environment of its own.
+    struct World {
+        dir: tempfile::TempDir,
+        around: Surroundings,
+        flags: Flags,
+    }
+
+    fn world() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["here", "home"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let around = Surroundings {
+            directory: dir.path().join("here"),
+            home: Some(dir.path().join("home")),
+            config_dirs: vec![dir.path().join("home")],
+            ..Default::default()
+        };
+        World {
+            dir,
+            around,
+            flags: Flags::default(),
+        }
+    }
+
+    impl World {
+        fn file(self, name: &str, text: &str) -> Self {
+            std::fs::write(self.dir.path().join(name), text).unwrap();
+            self
+        }
+
+        fn clouds(self, text: &str) -> Self {
+            self.file("here/clouds.yaml", text)
+        }
+
+        fn env(mut self, name: &str, value: &str) -> Self {
+            self.around
+                .variables
+                .insert(name.to_owned(), value.to_owned());
+            self
+        }
+
+        fn flag(mut self, name: &'static str, value: &str) -> Self {
+            self.flags = self.flags.with(name, value);
+            self
+        }
+
+        fn load(&self) -> CloudConfig {
+            load(&self.flags, &self.around).unwrap()
+        }
+
+        /// The error's message and next step, without the temporary directory.
+        fn error(&self) -> (String, String) {
+            let error = load(&self.flags, &self.around).unwrap_err();
+            (
+                self.shorten(&error.message),
+                self.shorten(&error.next.unwrap()),
+            )
+        }
+
+        fn warnings(&self) -> Vec<String> {
+            self.load()
+                .warnings
+                .iter()
+                .map(|text| self.shorten(text))
+                .collect()
+        }
+
+        fn shorten(&self, text: &str) -> String {
+            text.replace(&format!("{}/", self.dir.path().display()), "")
+        }
+    }
+
+    const TWO: &str = "clouds:
+  a: {auth: {auth_url: http://a, username: ada, password: 0123, project_name: pa}}
+  b: {auth: {auth_url: http://b}, region_name: R1}
+";
+
+    #[test]
+    fn the_cloud_is_the_one_named_else_the_environment_else_the_only_one() {
+        let name = |world: World| world.load().name;
+        assert_eq!(
+            name(
+                world()
+                    .clouds(TWO)
+                    .flag("os-cloud", "a")
+                    .env("OS_CLOUD", "b")
+            )
+            .unwrap(),
+            "a"
+        );
+        assert_eq!(name(world().clouds(TWO).env("OS_CLOUD", "b")).unwrap(), "b");
+        assert_eq!(
+            name(world().clouds(TWO).env("OS_AUTH_URL", "http://e")).unwrap(),
+            "envvars"
+        );
+        let one = "clouds: {only: {auth: {auth_url: http://o}}}";
+        assert_eq!(name(world().clouds(one)).unwrap(), "only");
+        assert_eq!(
+            name(
+                world()
+                    .clouds(one)
+                    .env("OS_REGION_NAME", "R")
+                    .env("OS_TEST_X", "1")
+            )
+            .unwrap(),
+            "only"
+        );
+        assert_eq!(
+            name(world().clouds(one).env("OS_USERNAME", "")).unwrap(),
+            "only"
+        );
+        assert_eq!(
+            name(world().clouds(TWO).flag("os-auth-url", "http://f")),
+            None
+        );
+        let mine = world()
+            .clouds(TWO)
+            .env("OS_CLOUD_NAME", "mine")
+            .env("OS_CLOUD", "mine");
+        assert_eq!(name(mine.env("OS_AUTH_URL", "http://e")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn each_layer_wins_over_the_one_before() {
+        let clouds = "clouds:
+  a:
+    profile: pub
+    auth: {username: file}
+    regions: [{name: R1, values: {auth: {user_domain_name: region}}}]
+";
+        let public = "public-clouds:
+  pub:
+    auth: {auth_url: http://profile, username: profile, user_domain_name: profile, project_name: profile}
+    interface: internal
+";
+        let world = world()
+            .clouds(clouds)
+            .file("home/clouds-public.yaml", public)
+            .file(
+                "home/secure.yaml",
+                "clouds: {a: {auth: {password: 0123, trust_id: secure}}}",
+            )
+            .env("OS_CLOUD", "a")
+            .env("OS_TRUST_ID", "variable")
+            .env("OS_PASSWORD", "variable")
+            .flag("os-password", "flag");
+        let config = world.load();
+        for (key, value, origin) in [
+            ("auth_url", "http://profile", "vendor profile `pub`"),
+            ("username", "file", "cloud `a` in `here/clouds.yaml`"),
+            (
+                "user_domain_name",
+                "region",
+                "cloud `a` in `here/clouds.yaml`",
+            ),
+            ("trust_id", "variable", "OS_TRUST_ID"),
+            ("password", "flag", "--os-password"),
+            ("project_domain_id", "default", "default"),
+        ] {
+            let setting = &config.auth[key];
+            assert_eq!(
+                (
+                    setting.text().unwrap(),
+                    world.shorten(&setting.origin.to_string()).as_str()
+                ),
+                (value, origin),
+                "{key}"
+            );
+        }
+        assert_eq!(config.interface().unwrap(), [Interface::Internal]);
+        assert_eq!(config.region.as_deref(), Some("R1"));
+    }
+
+    #[test]
+    fn the_first_file_of_a_kind_is_the_only_one() {
+        let world = world()
+            .file(
+                "home/clouds.yaml",
+                "clouds: {far: {auth: {auth_url: http://far}}}",
+            )
+            .file(
+                "here/clouds.json",
+                r#"{"clouds": {"near": {"auth": {"auth_url": "http://near"}}}}"#,
+            );
+        assert_eq!(cloud_names(&world.around), ["near"]);
+        let path = world.dir.path().join("named");
+        let world = world
+            .file("named", "clouds: {named: {auth: {auth_url: http://named}}}")
+            .env("OS_CLIENT_CONFIG_FILE", path.to_str().unwrap());
+        assert_eq!(world.load().name.unwrap(), "named");
+    }
+
+    #[test]
+    fn text_under_auth_stays_what_was_typed() {
+        assert_eq!(
+            world()
+                .clouds(TWO)
+                .flag("os-cloud", "a")
+                .load()
+                .auth("password"),
+            Some("0123")
+        );
+    }
+
+    #[test]
+    fn a_variable_that_changes_a_named_cloud_is_told_without_its_value() {
+        let told = world()
+            .clouds(TWO)
+            .env("OS_CLOUD", "a")
+            .env("OS_PASSWORD", "hunter2")
+            .env("OS_PROJECT_NAME", "other")
+            .env("OS_USERNAME", "ada")
+            .env("OS_TRUST_ID", "new");
+        assert_eq!(
+            told.warnings(),
+            [
+                "OS_PASSWORD and OS_PROJECT_NAME in the environment override what `here/clouds.yaml` says of cloud `a`: unset them if that is not meant"
+            ]
+        );
+        assert_eq!(told.load().auth("password"), Some("hunter2"));
+        assert!(
+            world()
+                .clouds(TWO)
+                .flag("os-cloud", "a")
+                .flag("os-password", "x")
+                .warnings()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn every_variable_is_a_key_of_the_environments_cloud() {
+        let world = world()
+            .env("OS_AUTH_URL", "http://e")
+            .env("OS_IMAGE_ENDPOINT_OVERRIDE", "http://img")
+            .env("OS_ENDPOINT_TYPE", "internalURL")
+            .env("OS_TENANT_NAME", "t")
+            .env("OS_API_TIMEOUT", "2.5")
+            .env("OS_IMAGE_STATUS_CODE_RETRIES", "2")
+            .env("OS_LOG_LEVEL", "x");
+        let config = world.load();
+        assert_eq!(config.image_endpoint_override(), Some("http://img"));
+        assert_eq!(config.interface().unwrap(), [Interface::Internal]);
+        assert_eq!(config.auth("project_name"), Some("t"));
+        assert_eq!(
+            config.api_timeout().unwrap(),
+            Some(std::time::Duration::from_millis(2500))
+        );
+        assert_eq!(
+            config.for_service("image").unwrap().status_code_retries,
+            Some(2)
+        );
+        assert_eq!(config.setting("log_level"), None);
+        assert_eq!(
+            config.settings["image_endpoint_override"].origin,
+            Origin::Variable("OS_IMAGE_ENDPOINT_OVERRIDE".into())
+        );
+    }
+
+    #[test]
+    fn the_way_to_sign_in_follows_from_what_is_given() {
+        let chosen = |flags: &[(&'static str, &str)], entry: &str| {
+            let mut world = world().clouds(&format!(
+                "clouds: {{a: {{auth: {{auth_url: http://a{entry}}}}}}}"
+            ));
+            for (flag, value) in flags {
+                world = world.flag(flag, value);
+            }
+            world.load().auth_type().to_owned()
+        };
+        assert_eq!(chosen(&[], ""), "password");
+        assert_eq!(chosen(&[("os-token", "t")], ""), "token");
+        assert_eq!(chosen(&[("os-token", "t")], ", password: p"), "token");
+        assert_eq!(
+            chosen(&[("os-token", "t"), ("os-password", "p")], ""),
+            "password"
+        );
+        assert_eq!(chosen(&[], ", token: t, password: p"), "password");
+        assert_eq!(
+            chosen(&[("os-token", "t"), ("os-endpoint", "http://e")], ""),
+            "admin_token"
+        );
+        assert_eq!(
+            chosen(&[("os-token", "t"), ("os-auth-type", "v3token")], ""),
+            "v3token"
+        );
+        assert_eq!(
+            chosen(&[("os-auth-type", "token_endpoint")], ""),
+            "admin_token"
+        );
+        assert_eq!(chosen(&[("os-auth-type", "anything")], ""), "anything");
+    }
+
+    #[test]
+    fn without_keystone_no_auth_url_is_needed() {
+        for auth_type in ["none", "admin_token", "http_basic"] {
+            world().flag("os-auth-type", auth_type).load();
+        }
+        let config = world()
+            .flag("os-auth-type", "none")
+            .flag("os-endpoint", "http://g")
+            .load();
+        assert_eq!(config.image_endpoint_override(), Some("http://g"));
+    }
+
+    #[test]
+    fn domains_are_filled_in() {
+        let auth = |entry: &str, flags: &[(&'static str, &str)]| {
+            let mut world = world().clouds(&format!("clouds: {{a: {{{entry}}}}}"));
+            for (flag, value) in flags {
+                world = world.flag(flag, value);
+            }
+            let config = world.load();
+            config
+                .auth
+                .iter()
+                .filter(|(key, _)| key.contains("domain") || key.contains("tenant"))
+                .map(|(key, setting)| format!("{key}={}", setting.text().unwrap()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let url = "auth_url: http://a";
+        assert_eq!(
+            auth(&format!("auth: {{{url}}}"), &[]),
+            "project_domain_id=default user_domain_id=default"
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}, user_domain_name: U}}"),
+                &[("os-default-domain", "d")]
+            ),
+            "project_domain_id=d user_domain_name=U"
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}, project_name: p, domain_name: D}}"),
+                &[]
+            ),
+            "project_domain_name=D user_domain_name=D"
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}, domain_name: D, user_domain_id: u}}"),
+                &[]
+            ),
+            "domain_name=D project_domain_id=default user_domain_id=u"
+        );
+        assert_eq!(
+            auth(&format!("auth: {{{url}, default_domain_id: d}}"), &[]),
+            "default_domain_id=d"
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}}}, auth_type: v3applicationcredential"),
+                &[]
+            ),
+            ""
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}, user_domain_id: u}}, identity_api_version: 2"),
+                &[]
+            ),
+            ""
+        );
+        assert_eq!(
+            auth(
+                &format!("auth: {{{url}, project_name: p}}, auth_type: v2password"),
+                &[]
+            ),
+            "tenant_name=p"
+        );
+    }
+
+    #[test]
+    fn old_names_give_way_to_new_ones_and_never_to_flags() {
+        let config = world()
+            .clouds("clouds:\n  a:\n    endpoint-type: adminURL\n    interface: internal\n    nova_timeout: 7\n    auth_plugin: v3totp\n    image-api-version: 2.10\n    user_name: beside\n    auth: {auth_url: http://a, username: inside, tenant-id: t}\n")
+            .load();
+        assert_eq!(config.interface().unwrap(), [Interface::Internal]);
+        assert_eq!(config.setting("api_timeout"), Some("7"));
+        assert_eq!(config.auth_type(), "v3totp");
+        assert_eq!(config.setting("image_api_version"), Some("2.10"));
+        assert_eq!(config.auth("project_id"), Some("t"));
+        let flagged = world()
+            .clouds("clouds: {a: {endpoint_type: admin, auth: {auth_url: http://a}}}")
+            .flag("os-interface", "public")
+            .flag("os-tenant-name", "old")
+            .flag("os-project-name", "new")
+            .flag("os-login-timeout", "5")
+            .load();
+        assert_eq!(flagged.interface().unwrap(), [Interface::Public]);
+        assert_eq!(
+            flagged.auth("project_name"),
+            Some("old"),
+            "as openstack: the hidden flag wins"
+        );
+        assert_eq!(
+            (
+                flagged.auth("login_timeout"),
+                flagged.setting("api_timeout")
+            ),
+            (Some("5"), None)
+        );
+    }
+
+    #[test]
+    fn braces_are_placeholders_in_addresses_only() {
+        let config = world()
+            .clouds("clouds: {a: {region_name: R1, auth: {auth_url: 'http://{region_name}/v3', password: '{x}'}, image_endpoint_override: 'http://i.{region_name}', note: '{y}'}}")
+            .load();
+        assert_eq!(config.auth("auth_url"), Some("http://R1/v3"));
+        assert_eq!(config.auth("password"), Some("{x}"));
+        assert_eq!(config.image_endpoint_override(), Some("http://i.R1"));
+        assert_eq!(config.setting("note"), Some("{y}"));
+        assert_eq!(
+            world().flag("os-auth-url", "http://{region_name}").error(),
+            (
+                "`auth_url` needs `region_name`, which is not set".into(),
+                "choose a region with --os-region-name".into()
+            )
+        );
+    }
+
+    #[test]
+    fn tls_settings_understand_text() {
+        let tls = |entry: &str, flags: &[(&'static str, &str)]| {
+            let mut world = world().clouds(&format!(
+                "clouds: {{a: {{auth: {{auth_url: http://a}}, {entry}}}}}"
+            ));
+            for (flag, value) in flags {
+                world = world.flag(flag, value);
+            }
+            let config = world.load();
+            (config.tls().unwrap().verify, config.warnings.len())
+        };
+        for off in [
+            "verify: false",
+            "verify: 'False'",
+            "verify: '0'",
+            "verify: no",
+            "insecure: true",
+            "insecure: 'yes'",
+        ] {
+            assert_eq!(tls(off, &[]), (false, 0), "{off}");
+            assert_eq!(tls(off, &[("verify", "true")]), (true, 0), "{off} --verify");
+        }
+        assert_eq!(tls("cacert: /c", &[]), (true, 0));
+        assert_eq!(tls("cacert: /c", &[("insecure", "true")]), (false, 1));
+        let world = world()
+            .env("OS_AUTH_URL", "http://e")
+            .env("OS_VERIFY", "False")
+            .env("OS_CERT", "~/c.pem");
+        let tls = world.load().tls().unwrap();
+        assert!(!tls.verify);
+        assert_eq!(tls.cert.unwrap(), world.dir.path().join("home/c.pem"));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_errors_that_name_their_origin() {
+        let world = world().clouds("clouds: {a: {auth: {auth_url: http://a}, insecure: hunter2}}");
+        assert_eq!(
+            world.error(),
+            (
+                "`insecure` is neither true nor false (from cloud `a` in `here/clouds.yaml`)"
+                    .into(),
+                "correct `insecure` there".into()
+            )
+        );
+        let message = |name: &str, value: &str| {
+            self::world()
+                .env("OS_AUTH_URL", "http://e")
+                .env(name, value)
+                .error()
+                .0
+        };
+        assert_eq!(
+            message("OS_API_TIMEOUT", "soon"),
+            "`api_timeout` is not a number of seconds (from OS_API_TIMEOUT)"
+        );
+        assert_eq!(
+            message("OS_INTERFACE", "nowhere"),
+            "`interface` is none of admin, internal and public (from OS_INTERFACE)"
+        );
+    }
+
+    #[test]
+    fn regions() {
+        let clouds = "clouds:
+  many: {auth: {auth_url: http://m}, regions: [R1, {name: R2, values: {interface: admin}}]}
+  one: {auth: {auth_url: http://o}, region_name: R1}
+  any: {auth: {auth_url: http://n}}
+";
+        let region = |cloud: &str, asked: &str| {
+            world()
+                .clouds(clouds)
+                .flag("os-cloud", cloud)
+                .flag("os-region-name", asked)
+                .load()
+                .region
+                .unwrap()
+        };
+        assert_eq!(
+            world()
+                .clouds(clouds)
+                .flag("os-cloud", "many")
+                .load()
+                .region
+                .unwrap(),
+            "R1"
+        );
+        assert_eq!(region("many", "R2"), "R2");
+        assert_eq!(region("any", "R9"), "R9");
+        let admin = world()
+            .clouds(clouds)
+            .flag("os-cloud", "many")
+            .env("OS_REGION_NAME", "R2")
+            .load();
+        assert_eq!(admin.interface().unwrap(), [Interface::Admin]);
+        assert_eq!(
+            world()
+                .clouds(clouds)
+                .flag("os-cloud", "many")
+                .flag("os-region-name", "r1")
+                .error(),
+            (
+                "`r1` is not a region of cloud `many`".into(),
+                "choose one of `R1`, `R2`; case matters".into()
+            )
+        );
+        assert_eq!(
+            world().clouds(clouds).flag("os-cloud", "one").env("OS_REGION_NAME", "R2").error(),
+            (
+                "`R2` (from OS_REGION_NAME) is not a region of cloud `one`".into(),
+                "leave the region out, the cloud has only `R1`; for a choice, list all under `regions` in place of `region_name`".into()
+            )
+        );
+        let environment = world()
+            .env("OS_AUTH_URL", "http://e")
+            .env("OS_REGION_NAME", "R1")
+            .flag("os-region-name", "R2");
+        assert_eq!(environment.load().region.unwrap(), "R2");
+    }
+
+    #[test]
+    fn vendor_profiles() {
+        let config = world()
+            .clouds("clouds: {c: {profile: citycloud, auth: {username: u}}}")
+            .flag("os-region-name", "Kna1")
+            .load();
+        assert_eq!(
+            config.auth("auth_url"),
+            Some("https://Kna1.citycloud.com:5000/v3/")
+        );
+        assert_eq!(
+            world()
+                .clouds("clouds: {c: {profile: catalyst}}")
+                .warnings(),
+            [
+                "the vendor profile `catalyst` asks for image API version 1: try --os-image-api-version 2"
+            ]
+        );
+        assert_eq!(
+            world()
+                .clouds("clouds: {c: {profile: nobody, auth: {auth_url: http://a}}}")
+                .warnings(),
+            ["cloud `c` has the profile `nobody`, which is not known"]
+        );
+        assert!(
+            world()
+                .clouds("clouds: {c: {profile: ultimum}}")
+                .error()
+                .0
+                .contains("no longer exists")
+        );
+    }
+
+    #[test]
+    fn nothing_configured_says_the_three_ways() {
+        assert_eq!(
+            world().error(),
+            (
+                "no cloud is configured: there is no clouds.yaml in `here` or `home`, and OS_AUTH_URL is not set".into(),
+                "name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on".into()
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let table = [
+            (
+                world().clouds(TWO),
+                "no cloud is chosen: `here/clouds.yaml` has `a`, `b`",
+                "choose one with --os-cloud or OS_CLOUD",
+            ),
+            (
+                world().clouds(TWO).env("OS_IMAGE_API_VERSION", "2"),
+                "the cloud is taken from the environment, because `OS_IMAGE_API_VERSION` is set, and there is no OS_AUTH_URL",
+                "choose a cloud of `here/clouds.yaml` with --os-cloud: `a`, `b`",
+            ),
+            (
+                world().clouds("clouds: {a: {auth: {username: u}}}"),
+                "cloud `a` in `here/clouds.yaml` has no `auth_url`",
+                "add it there under `auth`, or give --os-auth-url or OS_AUTH_URL",
+            ),
+            (
+                world().clouds(TWO).flag("os-cloud", "zz"),
+                "there is no cloud `zz` in `here/clouds.yaml`",
+                "choose one of `a`, `b` with --os-cloud or OS_CLOUD",
+            ),
+            (
+                world().env("OS_CLOUD", "zz"),
+                "there is no cloud `zz`: no clouds.yaml was found",
+                "write it to ~/.config/openstack/clouds.yaml, or set OS_CLIENT_CONFIG_FILE to the file that has it",
+            ),
+            (
+                world().clouds("clouds: {envvars: {}}"),
+                "`here/clouds.yaml` has a cloud named `envvars`, which is the name of the cloud made of OS_* variables",
+                "rename it there, or set OS_CLOUD_NAME to another name",
+            ),
+            (
+                world().clouds("clouds: [a]"),
+                "`clouds` in `here/clouds.yaml` is not a mapping",
+                "write the clouds' names below it, indented",
+            ),
+            (
+                world().clouds("clouds: {a: {auth: hunter2}}"),
+                "`auth` of cloud `a` in `here/clouds.yaml` is not a mapping",
+                "indent auth_url and the others below it",
+            ),
+        ];
+        for (world, message, next) in table {
+            assert_eq!(world.error(), (message.to_owned(), next.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_a_warning_when_there_is_another_way_and_an_error_when_not() {
+        let broken = "clouds: [hunter2";
+        let message = "`here/clouds.yaml` is not valid YAML (line 1)";
+        assert_eq!(world().clouds(broken).error().0, message);
+        assert_eq!(
+            world().clouds(broken).flag("os-cloud", "a").error().0,
+            message
+        );
+        let other = world()
+            .clouds(broken)
+            .file("home/clouds.yaml", TWO)
+            .flag("os-cloud", "a");
+        assert_eq!(other.warnings(), [format!("{message}; skipping it")]);
+        let environment = world().clouds(broken).env("OS_AUTH_URL", "http://e");
+        assert_eq!(environment.warnings(), [format!("{message}; skipping it")]);
+        let named = world()
+            .file("named", broken)
+            .file("home/clouds.yaml", TWO)
+            .env("OS_CLIENT_CONFIG_FILE", "../named");
+        assert!(named.error().0.contains("is not valid YAML (line 1)"));
+        assert!(cloud_names(&named.around).is_empty());
+    }
+
+    #[test]
+    fn files_that_are_not_there_or_cannot_be_read_are_told() {
+        let gone = world().env("OS_CLIENT_CONFIG_FILE", "gone.yaml").file(
+            "home/clouds.yaml",
+            "clouds: {a: {auth: {auth_url: http://a}}}",
+        );
+        assert_eq!(
+            gone.warnings(),
+            ["`here/gone.yaml`, named by OS_CLIENT_CONFIG_FILE, does not exist"]
+        );
+        let world = world().file(
+            "home/clouds.yaml",
+            "clouds: {a: {auth: {auth_url: http://a}}}",
+        );
+        std::fs::create_dir(world.dir.path().join("here/clouds.yaml")).unwrap();
+        assert_eq!(
+            world.warnings(),
+            ["cannot read `here/clouds.yaml`: is a directory; skipping it"]
+        );
+    }
+
+    #[test]
+    fn settings_of_a_service() {
+        let service = world()
+            .clouds("clouds: {a: {auth: {auth_url: http://a}, region_name: R1, interface: internal, connect_retries: 3, image_region_name: R2, image_service_name: g, image_interface: [admin, public], image_retriable_status_codes: [503, 504], volume_api_version: 3}}")
+            .load();
+        let image = service.for_service("image").unwrap();
+        assert_eq!(image.region.as_deref(), Some("R2"));
+        assert_eq!(image.service_name.as_deref(), Some("g"));
+        assert_eq!(image.interface, [Interface::Admin, Interface::Public]);
+        assert_eq!(
+            (image.connect_retries, image.status_code_retries),
+            (Some(3), Some(5))
+        );
+        assert_eq!(image.retriable_status_codes, Some(vec![503, 504]));
+        let identity = service.for_service("identity").unwrap();
+        assert_eq!(
+            (identity.region.as_deref(), identity.interface),
+            (Some("R1"), vec![Interface::Internal])
+        );
+        assert_eq!(
+            service
+                .for_service("block-storage")
+                .unwrap()
+                .api_version
+                .as_deref(),
+            Some("3")
+        );
+    }
+
+    #[test]
+    fn ipv4_can_be_forced_from_everywhere() {
+        let url = "auth: {auth_url: http://a}";
+        for text in [
+            format!("clouds: {{a: {{{url}, force_ipv4: true}}}}"),
+            format!("client: {{force-ipv4: true}}\nclouds: {{a: {{{url}}}}}"),
+            format!("client: {{prefer_ipv6: false}}\nclouds: {{a: {{{url}}}}}"),
+        ] {
+            assert!(world().clouds(&text).load().force_ipv4().unwrap(), "{text}");
+        }
+        assert!(
+            world()
+                .env("OS_AUTH_URL", "http://e")
+                .env("OS_FORCE_IPV4", "1")
+                .load()
+                .force_ipv4()
+                .unwrap()
+        );
+        assert!(
+            !world()
+                .env("OS_AUTH_URL", "http://e")
+                .load()
+                .force_ipv4()
+                .unwrap()
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let config = world()
+            .clouds("clouds: {a: {auth: {auth_url: http://a, password: hunter2, my_secret: hunter2}, other: {token: hunter2}}}")
+            .env("OS_CLOUD", "a")
+            .env("OS_TOKEN", "hunter2")
+            .load();
+        let text = format!("{config:?}");
+        assert!(text.contains("<redacted>") && text.contains("http://a"));
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
