@@ -34,12 +34,7 @@ pub(super) fn list(table: &Table, quote: Quote, terminal: bool, out: &mut String
     Ok(())
 }
 
-fn write_row(
-    fields: Vec<(String, bool)>,
-    quote: Quote,
-    terminal: bool,
-    out: &mut String,
-) -> Result<()> {
+fn write_row(fields: Vec<(String, bool)>, quote: Quote, terminal: bool, out: &mut String) -> Result<()> {
     if quote == Quote::None && matches!(fields.as_slice(), [(only, _)] if only.is_empty()) {
         return Err(Error::new(Kind::Rejected, "a csv row with one empty field must be quoted")
             .next("leave out `--quote none`, or add a column"));

@@ -16,8 +16,7 @@ pub(super) fn list(table: &Table, indent: bool) -> String {
 /// One object, its keys the field names.
 pub(super) fn show(record: &Record, indent: bool) -> String {
     let fields = record.fields.iter();
-    let object =
-        fields.map(|(name, cell)| (name.clone(), cell.machine().into_owned())).collect();
+    let object = fields.map(|(name, cell)| (name.clone(), cell.machine().into_owned())).collect();
     document(&Value::Object(object), indent)
 }
 

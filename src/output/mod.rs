@@ -150,9 +150,7 @@ impl ShowArgs {
         let fit = fit(self.max_width, self.fit_width, sink);
         let text = match self.format {
             ShowFormat::Json => json::show(&record, !self.noindent),
-            ShowFormat::Shell => {
-                shell::show(&record, &self.prefix, &self.variables, sink.terminal)
-            }
+            ShowFormat::Shell => shell::show(&record, &self.prefix, &self.variables, sink.terminal),
             ShowFormat::Table => table::show(&record, fit, sink),
             ShowFormat::Value => value::show(&record, sink.terminal),
             ShowFormat::Yaml => yaml::show(&record),
@@ -198,7 +196,5 @@ fn for_terminal(text: &str, terminal: bool) -> Cow<'_, str> {
 /// C0, DEL and C1 controls, the line and paragraph separators, and the
 /// [characters that override the direction](https://www.unicode.org/reports/tr9/).
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}')
-        || CodePointSetData::new::<BidiControl>().contains(c)
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || CodePointSetData::new::<BidiControl>().contains(c)
 }

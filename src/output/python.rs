@@ -37,17 +37,27 @@ pub(super) fn number(number: &Number) -> String {
 }
 
 fn float_repr(float: f64) -> String {
-    let scientific = format!("{float:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else {
-        return scientific;
+    let shortest = format!("{float:e}");
+    let parts = shortest.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>()));
+    let Some((digits, Ok(exponent))) = parts else {
+        return shortest;
     };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..16).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        _ => format!("{float:?}"),
+    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    // Where two texts of that length read back the same and lie equally near,
+    // Python takes the even one and Rust's shortest form the upper one; with a
+    // precision Rust too takes the even one.
+    let even = |even: String, shortest: String| {
+        if even.parse() == Ok(float) { even } else { shortest }
+    };
+    if (-4..16).contains(&exponent) {
+        let decimals = i32::try_from(decimals).unwrap_or_default() - exponent;
+        let decimals = usize::try_from(decimals).unwrap_or_default().max(1);
+        return even(format!("{float:.decimals$}"), format!("{float:?}"));
     }
+    let text = even(format!("{float:.decimals$e}"), shortest.clone());
+    let digits = text.split('e').next().unwrap_or_default();
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
 }
 
 fn write_repr(value: &Value, out: &mut String) {
@@ -158,6 +168,5 @@ pub(super) fn is_word(c: char) -> bool {
 
 /// `[^\d\W]` of Python's `re`: what [`is_word`] has, without decimal digits.
 pub(super) fn is_letter(c: char) -> bool {
-    is_word(c)
-        && CodePointMapData::<GeneralCategory>::new().get(c) != GeneralCategory::DecimalNumber
+    is_word(c) && CodePointMapData::<GeneralCategory>::new().get(c) != GeneralCategory::DecimalNumber
 }

@@ -17,10 +17,7 @@ pub(super) fn columns(table: Table, asked: &[String]) -> Result<Table> {
     }
     let keep = selected(&table.columns, asked)?;
     let pick = |row: Vec<Cell>| pick(row, &keep);
-    Ok(Table {
-        rows: table.rows.into_iter().map(pick).collect(),
-        columns: self::pick(table.columns, &keep),
-    })
+    Ok(Table { rows: table.rows.into_iter().map(pick).collect(), columns: self::pick(table.columns, &keep) })
 }
 
 /// The fields asked for (all, if none was), in the record's own order.
@@ -46,9 +43,7 @@ fn selected(names: &[String], asked: &[String]) -> Result<Vec<bool>> {
     if keep.contains(&true) {
         return Ok(keep);
     }
-    let quoted = |names: &[String]| {
-        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-    };
+    let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let message = format!("no recognized column names in {}", quoted(asked));
     Err(Error::new(Kind::NotFound, message).next(format!("choose from {}", quoted(names))))
 }
@@ -119,12 +114,9 @@ fn compare(a: &Value, b: &Value, mixed: &mut bool) -> Ordering {
 /// Python's `==`: `1`, `1.0` and `True` are the same.
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => match (as_number(a), as_number(b)) {
             (Some(a), Some(b)) => compare_numbers(&a, &b).is_eq(),

@@ -11,12 +11,7 @@ use super::{Record, for_terminal, python};
 
 /// The fields as assignments, each name behind `prefix`; `variables`, unless
 /// empty, are the names to keep (lower case, a space as `_`).
-pub(super) fn show(
-    record: &Record,
-    prefix: &str,
-    variables: &[String],
-    terminal: bool,
-) -> String {
+pub(super) fn show(record: &Record, prefix: &str, variables: &[String], terminal: bool) -> String {
     let mut out = String::new();
     for (field, cell) in &record.fields {
         let name = field.to_lowercase().replace(' ', "_");
@@ -42,10 +37,8 @@ pub(super) fn show(
 
 /// What a shell takes as a name: `[A-Za-z_][A-Za-z0-9_]*`.
 fn variable_name(prefix: &str, name: &str) -> String {
-    let mut variable: String = format!("{prefix}{name}")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let mut variable: String =
+        format!("{prefix}{name}").chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if !variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         variable.insert(0, '_');
     }

@@ -47,9 +47,8 @@ pub(super) fn list(table: &Table, print_empty: bool, fit: Option<usize>, sink: S
 pub(super) fn show(record: &Record, fit: Option<usize>, sink: Sink) -> String {
     let columns = vec![("Field", Align::Left), ("Value", Align::Left)];
     let fields = record.fields.iter();
-    let rows: Vec<Vec<String>> = fields
-        .map(|(name, cell)| vec![human(&Cell::from(name.as_str()), sink), human(cell, sink)])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        fields.map(|(name, cell)| vec![human(&Cell::from(name.as_str()), sink), human(cell, sink)]).collect();
     if rows.is_empty() {
         return "\n".to_owned();
     }
@@ -74,8 +73,7 @@ fn human(cell: &Cell, sink: Sink) -> String {
         (_, value) => python::str(value),
     };
     let text = expand_tabs(&text.replace("\r\n", "\n").replace('\r', " "));
-    let lines: Vec<Cow<'_, str>> =
-        text.split('\n').map(|line| for_terminal(line, sink.terminal)).collect();
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| for_terminal(line, sink.terminal)).collect();
     lines.join("\n")
 }
 
@@ -129,15 +127,10 @@ fn text_width(text: &str) -> usize {
 
 /// Draws the frame; `fit` is the width to keep to and the least that a column
 /// may get for that.
-fn draw(
-    columns: Vec<(&str, Align)>,
-    rows: Vec<Vec<String>>,
-    fit: Option<(usize, usize)>,
-) -> String {
+fn draw(columns: Vec<(&str, Align)>, rows: Vec<Vec<String>>, fit: Option<(usize, usize)>) -> String {
     let headings: Vec<usize> = columns.iter().map(|(name, _)| text_width(name)).collect();
-    let content = |index: usize| {
-        rows.iter().filter_map(|row| row.get(index)).map(|cell| text_width(cell)).max().unwrap_or(0)
-    };
+    let content =
+        |index: usize| rows.iter().filter_map(|row| row.get(index)).map(|cell| text_width(cell)).max().unwrap_or(0);
     let contents: Vec<usize> = (0..columns.len()).map(content).collect();
     let mut widths: Vec<usize> =
         headings.iter().zip(&contents).map(|(heading, content)| max(*heading, *content)).collect();
@@ -168,8 +161,7 @@ fn draw(
     line(&columns.iter().map(|(name, _)| *name).collect::<Vec<_>>(), &mut out);
     out.push_str(&rule);
     for row in &rows {
-        let cells: Vec<Vec<String>> =
-            row.iter().zip(&widths).map(|(text, width)| wrap_lines(text, *width)).collect();
+        let cells: Vec<Vec<String>> = row.iter().zip(&widths).map(|(text, width)| wrap_lines(text, *width)).collect();
         for index in 0..cells.iter().map(Vec::len).max().unwrap_or_default() {
             let texts = cells.iter().map(|lines| lines.get(index).map_or("", String::as_str));
             line(&texts.collect::<Vec<_>>(), &mut out);
@@ -189,8 +181,7 @@ fn limits(widths: &[usize], total: usize, least: usize) -> Vec<(usize, usize)> {
     }
     let usable = total.saturating_sub(frame);
     let share = usable / count;
-    let (wide, narrow): (Vec<usize>, Vec<usize>) =
-        (0..count).partition(|index| widths[*index] > share);
+    let (wide, narrow): (Vec<usize>, Vec<usize>) = (0..count).partition(|index| widths[*index] > share);
     let mut rest = usable - narrow.iter().map(|index| widths[*index]).sum::<usize>();
     let equal = rest / max(wide.len(), 1);
     let mut limits = Vec::new();

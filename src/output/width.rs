@@ -5,9 +5,11 @@
 //! characters join into one picture: emoji sequences, flags, conjuncts and
 //! vowel signs of Indic scripts. Escape sequences and control characters take
 //! no cell. Cursor movements, which wcwidth follows, are not followed: they
-//! only ever get here when stdout is not a terminal.
+//! only ever get here when stdout is not a terminal. A handful of enclosed
+//! CJK signs stay wide before the text style selector, where wcwidth narrows
+//! them.
 
-use icu_properties::props::{ExtendedPictographic, GeneralCategory, IndicSyllabicCategory};
+use icu_properties::props::{ExtendedPictographic, GeneralCategory, GraphemeClusterBreak, IndicSyllabicCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -15,12 +17,19 @@ const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const TEXT_STYLE: char = '\u{fe0e}';
 const EMOJI_STYLE: char = '\u{fe0f}';
 
+/// In texts longer than this wcwidth drops controls before it measures; in
+/// shorter ones they part what stands around them.
+const SHORT: usize = 20;
+
 /// The cells that `text`, one line, takes.
 pub(super) fn width(text: &str) -> usize {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return text.len();
     }
-    let chars: Vec<char> = text.chars().collect();
+    let mut chars: Vec<char> = text.chars().collect();
+    if chars.len() > SHORT {
+        chars = without_controls(&chars);
+    }
     let mut total = 0;
     // The cells of the cluster at hand, which later characters may change.
     let mut cluster = 0;
@@ -62,7 +71,8 @@ pub(super) fn width(text: &str) -> usize {
                 continue;
             }
             TEXT_STYLE if open => {
-                if last_cells == 2 && last.is_some_and(|c| styled(c, TEXT_STYLE) == 1) {
+                let flag = last.is_some_and(is_flag_letter);
+                if last_cells == 2 && !flag && last.is_some_and(|c| styled(c, TEXT_STYLE) == 1) {
                     cluster -= 1;
                 }
                 open = false;
@@ -98,9 +108,26 @@ pub(super) fn width(text: &str) -> usize {
     total + cluster
 }
 
-/// The cells of one character by itself; half a flag is drawn as wide as one.
+/// The cells of one character by itself: unicode-width's, but for the few that
+/// wcwidth counts differently.
 fn cells(c: char) -> usize {
-    if is_flag_letter(c) { 2 } else { UnicodeWidthChar::width(c).unwrap_or(0) }
+    match c {
+        // Half a flag is drawn as wide as a flag.
+        _ if is_flag_letter(c) => 2,
+        // A soft hyphen shows; so does a Devanagari sign; two Khmer ones are narrow.
+        '\u{ad}' | '\u{a8fa}' | '\u{17a4}' | '\u{17d8}' => 1,
+        // Separators and format controls, joining marks of Tifinagh and Hangul.
+        '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' => 0,
+        '\u{2d7f}' | '\u{d7c7}'..='\u{d7ca}' | '\u{d7fc}'..='\u{d7ff}' => 0,
+        _ if category(c) == GeneralCategory::SpacingMark => 0,
+        _ if is_prepended(c) => 1,
+        _ => UnicodeWidthChar::width(c).unwrap_or(0),
+    }
+}
+
+/// Signs that are drawn before what follows them.
+fn is_prepended(c: char) -> bool {
+    CodePointMapData::<GraphemeClusterBreak>::new().get(c) == GraphemeClusterBreak::Prepend
 }
 
 /// The cells of a character that is asked to look like an emoji or like text.
@@ -119,14 +146,25 @@ fn is_emoji(c: char) -> bool {
 /// Whether the next consonant melts into the one before `c`.
 fn joins(c: char) -> bool {
     use IndicSyllabicCategory as I;
-    matches!(
-        CodePointMapData::<IndicSyllabicCategory>::new().get(c),
-        I::Virama | I::InvisibleStacker
-    )
+    matches!(CodePointMapData::<IndicSyllabicCategory>::new().get(c), I::Virama | I::InvisibleStacker)
 }
 
 fn category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
+}
+
+fn without_controls(chars: &[char]) -> Vec<char> {
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while let Some(&c) = chars.get(at) {
+        at += 1;
+        if c == '\x1b' {
+            at += escape_sequence(&chars[at..]);
+        } else if !c.is_control() {
+            kept.push(c);
+        }
+    }
+    kept
 }
 
 /// How many characters after ESC belong to a terminal's escape sequence
@@ -135,9 +173,7 @@ fn escape_sequence(rest: &[char]) -> usize {
     let run = |from: usize, low: char, high: char| {
         from + rest[from..].iter().take_while(|c| (low..=high).contains(*c)).count()
     };
-    let ends = |at: usize, low: char, high: char| {
-        rest.get(at).is_some_and(|c| (low..=high).contains(c))
-    };
+    let ends = |at: usize, low: char, high: char| rest.get(at).is_some_and(|c| (low..=high).contains(c));
     match rest.first() {
         Some('[') => {
             let end = run(run(1, '0', '?'), ' ', '/');

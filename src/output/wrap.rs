@@ -14,8 +14,7 @@ use super::width::width;
 /// The lines of `text`, each at most `limit` cells wide (one character at
 /// least); none if there is nothing but white space.
 pub(super) fn wrap(text: &str, limit: usize) -> Vec<String> {
-    let text: Vec<char> =
-        text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
+    let text: Vec<char> = text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
     let mut chunks: Vec<String> = split(&text);
     chunks.reverse();
     let mut lines: Vec<String> = Vec::new();
@@ -78,11 +77,12 @@ fn chunk_end(text: &[char], start: usize) -> usize {
     };
     // The end of a dash (two hyphens or more between words) that starts here.
     let dash = |at: usize| {
+        // Looked at first, so that a long run of hyphens is counted only once.
+        if !punctuated(at.checked_sub(1)) {
+            return None;
+        }
         let end = at + text[at..].iter().take_while(|c| **c == '-').count();
-        let found = end >= at + 2
-            && punctuated(at.checked_sub(1))
-            && text.get(end).is_some_and(|c| is_word(*c));
-        found.then_some(end)
+        (end >= at + 2 && text.get(end).is_some_and(|c| is_word(*c))).then_some(end)
     };
     if is_blank(text[start]) {
         return start + text[start..].iter().take_while(|c| is_blank(**c)).count();
@@ -90,10 +90,10 @@ fn chunk_end(text: &[char], start: usize) -> usize {
     if let Some(end) = dash(start) {
         return end;
     }
-    for end in start + 1..text.len() {
+    for (end, &c) in text.iter().enumerate().skip(start + 1) {
         let back = |by: usize| end.checked_sub(by);
         // `ab-cd`, `a-b-cd`: a hyphen with two letters on either side.
-        let compound = text[end] == '-'
+        let compound = c == '-'
             && letter(back(1))
             && (letter(back(2)) || hyphen(back(2)) && letter(back(3)))
             && letter(Some(end + 1))
@@ -101,7 +101,7 @@ fn chunk_end(text: &[char], start: usize) -> usize {
         if compound {
             return end + 1;
         }
-        if is_blank(text[end]) || dash(end).is_some() {
+        if is_blank(c) || dash(end).is_some() {
             return end;
         }
     }

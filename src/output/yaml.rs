@@ -121,8 +121,7 @@ impl Emitter {
 
     fn field(&mut self, key: &str, value: &Value) {
         self.write_indent();
-        let simple =
-            !key.is_empty() && !key.contains(is_break) && key.chars().count() < SIMPLE_KEY;
+        let simple = !key.is_empty() && !key.contains(is_break) && key.chars().count() < SIMPLE_KEY;
         if simple {
             self.scalar(key, !is_typed(key), Place::SimpleKey);
             self.indicator(":", false, false, false);
@@ -170,10 +169,7 @@ impl Emitter {
 
     fn write_indent(&mut self) {
         let indent = self.indent.unwrap_or(0);
-        if !self.indention
-            || self.column > indent
-            || (self.column == indent && !self.whitespace)
-        {
+        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.break_line();
         }
         if self.column < indent {
@@ -262,11 +258,7 @@ impl Emitter {
                 }
             }
             let inside = 0 < end && end + 1 < text.len();
-            if inside
-                && (c == Some(' ') || start >= end)
-                && self.column + end > WIDTH + start
-                && fold
-            {
+            if inside && (c == Some(' ') || start >= end) && self.column + end > WIDTH + start && fold {
                 if start < end {
                     self.put(&text[start..end]);
                     start = end;
@@ -329,17 +321,14 @@ struct Styles {
 
 impl Styles {
     fn of(text: &[char]) -> Self {
-        let blank = |at: usize| {
-            text.get(at).is_none_or(|c| matches!(c, '\0' | ' ' | '\t' | '\r') || is_break(*c))
-        };
+        let blank = |at: usize| text.get(at).is_none_or(|c| matches!(c, '\0' | ' ' | '\t' | '\r') || is_break(*c));
         let edge = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
         let special = text.iter().any(|c| *c != '\n' && !(' '..='~').contains(c));
         let breaks = text.contains(&'\n');
         let adjoin = |first: char, second: char| text.windows(2).any(|w| w == [first, second]);
         let marker = text.starts_with(&['-'; 3]) || text.starts_with(&['.'; 3]);
         let indicator = text.iter().enumerate().any(|(at, c)| match c {
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-            | '@' | '`'
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
                 if at == 0 =>
             {
                 true
@@ -350,12 +339,7 @@ impl Styles {
             _ => false,
         });
         Styles {
-            plain: !(special
-                || breaks
-                || marker
-                || indicator
-                || edge(text.first())
-                || edge(text.last())),
+            plain: !(special || breaks || marker || indicator || edge(text.first()) || edge(text.last())),
             single_quoted: !(special || adjoin('\n', ' ') || adjoin(' ', '\n')),
         }
     }
@@ -464,15 +448,13 @@ fn is_float(text: &str) -> bool {
     let starts_with_digit = fraction.0.starts_with(is_digit);
     fraction.all(is_digit_or_underscore);
     let plain = fraction.done();
-    let exponent =
-        fraction.one("eE") && fraction.one("+-") && fraction.all(is_digit) > 0 && fraction.done();
+    let exponent = fraction.one("eE") && fraction.one("+-") && fraction.all(is_digit) > 0 && fraction.done();
     if leading {
         whole.done() && (plain || exponent) || is_sexagesimal(whole.0) && plain
     } else {
         scan.0.starts_with('.') && !signed && starts_with_digit && (plain || exponent)
     }
 }
-
 
 fn is_int(text: &str) -> bool {
     let mut scan = Scan(text);
@@ -500,11 +482,7 @@ fn is_int(text: &str) -> bool {
 fn is_timestamp(text: &str) -> bool {
     let date = |two: usize| {
         let mut scan = Scan(text);
-        let matched = scan.digits(4, 4)
-            && scan.one("-")
-            && scan.digits(two, 2)
-            && scan.one("-")
-            && scan.digits(two, 2);
+        let matched = scan.digits(4, 4) && scan.one("-") && scan.digits(two, 2) && scan.one("-") && scan.digits(two, 2);
         matched.then_some(scan)
     };
     if date(2).is_some_and(|rest| rest.done()) {

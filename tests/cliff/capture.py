@@ -37,6 +37,8 @@ def cell(value):
 
 def capture(data, arguments, terminal=None):
     """Run cliff's own command classes over `data`; the text, and what went wrong."""
+    # As parsed from JSON: no two values are one object, which YAML would alias.
+    data = json.loads(json.dumps(data))
     listing = "rows" in data
     base = lister.Lister if listing else show.ShowOne
 
@@ -102,6 +104,7 @@ LONG = [
     "-----------------------------------------------------------------------------------",
     "caf\u00e9 e\u0301e\u0301e\u0301 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea"
     "\U0001f1eb\U0001f1f7 \u2764\ufe0f \U0001f44d\U0001f3fd \u0915\u094d\u0937 \u0e01\u0e33",
+    "\x00 soft\u00adhyphen \u2028 \u0600 \u00e9 and a control\x00\u094d next to a sign \U0001f1e9 \u200d\x7f",
     "tab\tto\tstop\tand\tmore\ttabs\tto\tcome\tin\tthis\tcell",
 ]
 
@@ -117,6 +120,7 @@ FLOATS = [
     0.0, -0.0, 1.0, 1.5, 0.1, 100.0, 123456789.125, 1e15, 1e16, 1.5e16, 1e22, 1e100, 1.7976931348623157e308,
     0.001, 0.0001, 0.00001, 1.5e-05, 5e-324, 12345678901234567, -9223372036854775808,
     18446744073709551615,
+    94808885648927.12, 887233283414881.2, 9.069577609128997e16, 5.684341886080802e-14, 9007199254740993.0,
 ]
 
 IMAGES = {
@@ -154,7 +158,7 @@ DATA = {
     "long": {"columns": ["N", "Text"], "rows": [[i, text] for i, text in enumerate(LONG)]},
     "long and wide": {
         "columns": ["Id", "First", "Second Column", "Third"],
-        "rows": [[i, text, LONG[-i - 1], text[::-1]] for i, text in enumerate(LONG)],
+        "rows": [[i, text, LONG[-i - 1], text[::-1]] for i, text in enumerate(LONG) if i % 3 == 0],
     },
     "long record": {"fields": [[f"field {i}", text] for i, text in enumerate(LONG)] + [[LONG[9], LONG[9]]]},
     "string record": {"fields": [[f"f{i}", text] for i, text in enumerate(PLAIN)]},
@@ -178,25 +182,28 @@ DATA = {
 
 LIST_FORMATS = ["csv", "json", "table", "value", "yaml"]
 SHOW_FORMATS = ["json", "shell", "table", "value", "yaml"]
-SHELL_SAFE = {"no fields"}
 
 
 def cases():
     """Which data is printed with which options, on a terminal how wide."""
     for name, data in DATA.items():
+        if name == "long and wide":
+            continue
         for form in LIST_FORMATS if "rows" in data else SHOW_FORMATS:
             # Here rimg differs on purpose: its shell output is safe to eval.
-            if form == "shell" and name not in SHELL_SAFE:
+            if form == "shell" and name != "no fields":
                 continue
             yield name, ["-f", form], None
-        if "rows" in data:
+        if "rows" in data and "long" not in name:
             for quote in ["all", "minimal", "none", "nonnumeric"]:
                 yield name, ["-f", "csv", "--quote", quote], None
     for name in ["images", "image", "nested list", "nested record", "no rows", "no fields"]:
         yield name, ["-f", "json", "--noindent"], None
     for name in ["images", "long", "long and wide", "image", "long record", "narrow", "no rows"]:
-        for width in [1, 20, 37, 64, 80, 100, 140, 400]:
+        for width in [20, 100] if "long" in name else [1, 37, 64, 100]:
             yield name, ["--max-width", str(width)], None
+        if "long" in name:
+            continue
         yield name, ["--max-width", "0"], None
         yield name, ["--max-width", "-1"], 60
         yield name, ["--fit-width"], None
