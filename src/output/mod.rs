@@ -5,8 +5,35 @@
 //! print, byte for byte, what cliff (the framework of `openstack`) prints for
 //! the same data, except that `-f shell` is safe to `eval` and that control
 //! characters never reach a terminal.
+//!
+//! [`ListArgs`] and [`ShowArgs`] are the options that choose a format, and
+//! they write: [`ListArgs::write`], [`ShowArgs::write`]. Nothing here looks at
+//! the process: what stdout is, the caller says with a [`Sink`].
 
-use serde_json::Value;
+mod csv;
+mod json;
+mod options;
+mod python;
+mod select;
+mod shell;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+mod width;
+mod wrap;
+mod yaml;
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use icu_properties::CodePointSetData;
+use icu_properties::props::BidiControl;
+use serde_json::{Map, Value};
+
+pub use options::{ListArgs, ListFormat, Quote, ShowArgs, ShowFormat};
+
+use crate::error::{Error, Result};
 
 /// How a value reads to people, where that differs from its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +72,19 @@ impl Cell {
             human: Human::Dict,
         }
     }
+
+    fn is_plain(&self) -> bool {
+        self.human == Human::Plain
+    }
+
+    /// What machines read: where a list or a mapping is meant, null is an empty one.
+    fn machine(&self) -> Cow<'_, Value> {
+        match (self.human, &self.value) {
+            (Human::List, Value::Null) => Cow::Owned(Value::Array(Vec::new())),
+            (Human::Dict, Value::Null) => Cow::Owned(Value::Object(Map::new())),
+            (_, value) => Cow::Borrowed(value),
+        }
+    }
 }
 
 impl<T: Into<Value>> From<T> for Cell {
@@ -70,4 +110,100 @@ pub struct Table {
     pub columns: Vec<String>,
     /// One cell for each heading.
     pub rows: Vec<Vec<Cell>>,
+}
+
+/// What stands behind stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sink {
+    /// A terminal, which acts on control characters: they are shown escaped.
+    pub terminal: bool,
+    /// Its width in columns, where there is one.
+    pub width: Option<usize>,
+}
+
+impl ListArgs {
+    /// Sorts `table`, picks its columns and writes it to `out`, which `sink`
+    /// describes; returns warnings for stderr.
+    ///
+    /// # Errors
+    /// None of the columns asked for is there; `--quote none` and a row of one
+    /// empty field; `out` fails.
+    pub fn write(&self, table: Table, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
+        let (table, warnings) = select::sort(table, &self.sort_columns, self.sort_descending);
+        let table = select::columns(table, &self.columns)?;
+        let fit = fit(self.max_width, self.fit_width, sink);
+        let mut written = Ok(());
+        let text = match self.format {
+            ListFormat::Csv => {
+                let mut text = String::new();
+                written = csv::list(&table, self.quote, sink.terminal, &mut text);
+                text
+            }
+            ListFormat::Json => json::list(&table, !self.noindent),
+            ListFormat::Table => table::list(&table, self.print_empty, fit, sink),
+            ListFormat::Value => value::list(&table, sink.terminal),
+            ListFormat::Yaml => yaml::list(&table),
+        };
+        write_all(&text, out)?;
+        written.map(|()| warnings)
+    }
+}
+
+impl ShowArgs {
+    /// Picks the fields of `record` and writes it to `out`, which `sink` describes.
+    ///
+    /// # Errors
+    /// None of the fields asked for is there; `out` fails.
+    pub fn write(&self, record: Record, sink: Sink, out: &mut dyn Write) -> Result<()> {
+        let record = select::fields(record, &self.columns)?;
+        let fit = fit(self.max_width, self.fit_width, sink);
+        let text = match self.format {
+            ShowFormat::Json => json::show(&record, !self.noindent),
+            ShowFormat::Shell => shell::show(&record, &self.prefix, &self.variables, sink.terminal),
+            ShowFormat::Table => table::show(&record, fit, sink),
+            ShowFormat::Value => value::show(&record, sink.terminal),
+            ShowFormat::Yaml => yaml::show(&record),
+        };
+        write_all(&text, out)
+    }
+}
+
+fn write_all(text: &str, out: &mut dyn Write) -> Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Error::io("cannot write to stdout", &error))
+}
+
+/// The width that a table has to keep to, if any.
+fn fit(max_width: i64, fit_width: bool, sink: Sink) -> Option<usize> {
+    match usize::try_from(max_width) {
+        Ok(columns @ 1..) => Some(columns),
+        _ if fit_width || sink.terminal => sink.width.filter(|columns| *columns > 0),
+        _ => None,
+    }
+}
+
+/// The text as it may go to a terminal: names come from other tenants, so
+/// what would move the cursor, change colours or turn the direction of
+/// reading is shown escaped. Elsewhere nothing changes.
+fn for_terminal(text: &str, terminal: bool) -> Cow<'_, str> {
+    if !terminal || !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if is_unsafe(c) => python::write_escape(c, &mut out),
+            _ => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// C0, DEL and C1 controls, the line and paragraph separators, and the
+/// [characters that override the direction](https://www.unicode.org/reports/tr9/).
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || CodePointSetData::new::<BidiControl>().contains(c)
 }
