@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::cloud::{self, Session, Surroundings};
 use crate::error::{Error, Result};
 use crate::glance;
-use crate::http::{Http, Settings};
+use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::manager::Globals;
@@ -22,6 +22,7 @@ pub struct Context {
     globals: Globals,
     log: Log,
     interrupt: Interrupt,
+    attended: bool,
     session: OnceCell<Session>,
     images: OnceCell<Box<dyn ImageService>>,
     http: std::cell::OnceCell<Http>,
@@ -34,10 +35,16 @@ impl Context {
             globals,
             log,
             interrupt,
+            attended: true,
             session: OnceCell::new(),
             images: OnceCell::new(),
             http: std::cell::OnceCell::new(),
         }
+    }
+
+    /// A run that nobody watches: it never asks for a password.
+    pub fn unattended(globals: Globals, log: Log, interrupt: Interrupt) -> Self {
+        Context { attended: false, ..Context::new(globals, log, interrupt) }
     }
 
     /// The image service of the chosen cloud; signs in when first asked.
@@ -56,7 +63,8 @@ impl Context {
     pub async fn own_project(&self) -> Result<String> {
         let session = self.session().await?;
         session.project_id.clone().ok_or_else(|| {
-            Error::config("the sign-in is not for a project").next("name one with `--project`, or with `--os-project-name`")
+            Error::config("the sign-in is not for a project")
+                .next("name one with `--project`, or with `--os-project-name`")
         })
     }
 
@@ -92,6 +100,11 @@ impl Context {
         self.log.failure(error);
     }
 
+    /// What this run says on stderr.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Every request so far and the time it took.
     pub fn timings(&self) -> Vec<(String, Duration)> {
         self.http.get().map(Http::timings).unwrap_or_default()
@@ -108,8 +121,10 @@ impl Context {
         }
         let limits = config.api_timeout()?;
         let defaults = Settings::default();
+        let cloud::Tls { verify, cacert, cert, key } = config.tls()?;
+        let tls = http::Tls { verify, ca: cacert, cert, key };
         let settings = Settings {
-            tls: config.tls()?,
+            tls,
             force_ipv4: config.force_ipv4()?,
             connect_limit: limits.unwrap_or(defaults.connect_limit),
             stall_limit: limits.unwrap_or(defaults.stall_limit),
@@ -118,7 +133,7 @@ impl Context {
         let http = Http::new(settings, self.log.clone(), self.interrupt.clone());
         // Kept first: `--timing` also tells of a sign-in that failed.
         let http = self.http.get_or_init(|| http).clone();
-        Session::sign_in(config, http, &self.interrupt).await
+        Session::sign_in(config, http, self.attended.then_some(&self.interrupt)).await
     }
 
     async fn connect(&self) -> Result<Box<dyn ImageService>> {

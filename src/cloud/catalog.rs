@@ -30,9 +30,9 @@ impl Catalog {
     pub fn read(catalog: Option<&Value>) -> Self {
         let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let services = list(catalog).iter().map(|service| Service {
-            kind: text(service, "type"),
-            name: text(service, "name"),
+        let services = list(catalog).into_iter().map(|service| Service {
+            kind: text(&service, "type"),
+            name: text(&service, "name"),
             endpoints: list(service.get("endpoints"))
                 .iter()
                 .map(|endpoint| Endpoint {
@@ -60,7 +60,9 @@ impl Catalog {
             kinds.dedup();
             let error = Error::new(Kind::Config, format!("the cloud's catalogue has no `{kind}` service"));
             return Err(match kinds.as_slice() {
-                [] => error.next("the token is good for no project: name one with `--os-project-name` (OS_PROJECT_NAME)"),
+                [] => {
+                    error.next("the token is good for no project: name one with `--os-project-name` (OS_PROJECT_NAME)")
+                }
                 kinds => error.next(format!(
                     "it has {}; `image_endpoint_override` in clouds.yaml sets an address by hand",
                     kinds.join(", ")
@@ -88,7 +90,8 @@ impl Catalog {
             return Err(Error::config(format!("the `{kind}` service has no {} endpoint", asked.join(" or ")))
                 .next(format!("choose one of {} with `--os-interface`", offered.join(", "))));
         };
-        Url::parse(&found.url)
-            .map_err(|_| Error::config(format!("the catalogue's address of the `{kind}` service is no URL: `{}`", found.url)))
+        Url::parse(&found.url).map_err(|_| {
+            Error::config(format!("the catalogue's address of the `{kind}` service is no URL: `{}`", found.url))
+        })
     }
 }

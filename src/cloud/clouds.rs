@@ -23,13 +23,8 @@ use crate::error::{Error, Result};
 type Entry = Map<String, Value>;
 
 /// Variables that choose or find a cloud; any other `OS_*` describes one.
-const SELECTORS: [&str; 5] = [
-    "OS_CLOUD",
-    "OS_REGION_NAME",
-    "OS_CLIENT_CONFIG_FILE",
-    "OS_CLIENT_SECURE_FILE",
-    "OS_CLOUD_NAME",
-];
+const SELECTORS: [&str; 5] =
+    ["OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE", "OS_CLOUD_NAME"];
 
 /// Plug-ins that work without a Keystone.
 const WITHOUT_KEYSTONE: [&str; 3] = ["none", "admin_token", "http_basic"];
@@ -67,41 +62,24 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     let mut merge = Merge::default();
     merge.defaults();
     files.client_section(&mut merge);
-    for (variable, key) in [
-        ("OS_FORCE_IPV4", "force_ipv4"),
-        ("OS_PREFER_IPV6", "prefer_ipv6"),
-    ] {
+    for (variable, key) in [("OS_FORCE_IPV4", "force_ipv4"), ("OS_PREFER_IPV6", "prefer_ipv6")] {
         if let Some(text) = surroundings.variable(variable) {
-            merge.set(
-                Place::Top,
-                key,
-                text.into(),
-                Origin::Variable(variable.to_owned()),
-            );
+            merge.set(Place::Top, key, text.into(), Origin::Variable(variable.to_owned()));
         }
     }
 
     let (name, layers) = match &source {
-        Source::Environment => (
-            Some(env_name.to_owned()),
-            vec![environment_layer(surroundings)],
-        ),
+        Source::Environment => (Some(env_name.to_owned()), vec![environment_layer(surroundings)]),
         Source::File(name) => (Some(name.clone()), files.layers(name)?),
         Source::Nothing => (None, Vec::new()),
     };
     // What the entry says about profile and regions, in its last layer.
-    let entry_says = |key: &str| {
-        layers
-            .iter()
-            .rev()
-            .find_map(|layer| layer.entry.get(key).filter(|value| !value.is_null()))
-    };
+    let entry_says =
+        |key: &str| layers.iter().rev().find_map(|layer| layer.entry.get(key).filter(|value| !value.is_null()));
 
     let mut profile = None;
     let cloud = name.as_deref().unwrap_or_default();
-    let profile_name = entry_says("profile")
-        .or_else(|| entry_says("cloud"))
-        .and_then(Value::as_str);
+    let profile_name = entry_says("profile").or_else(|| entry_says("cloud")).and_then(Value::as_str);
     if let Some(vendor) = profile_name.filter(|vendor| !vendor.is_empty() && *vendor != env_name) {
         profile = match public_cloud(vendor, surroundings, &mut warnings)? {
             Some(entry) => Some(entry),
@@ -109,9 +87,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
         };
         match &profile {
             Some(entry) => merge.layer(entry, |_| Origin::Profile(vendor.to_owned())),
-            None => warnings.push(format!(
-                "cloud `{cloud}` has the profile `{vendor}`, which is not known"
-            )),
+            None => warnings.push(format!("cloud `{cloud}` has the profile `{vendor}`, which is not known")),
         }
     }
     for layer in &layers {
@@ -126,19 +102,11 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     let profile_says = |key: &str| profile.as_ref().and_then(|entry| entry.get(key));
     let (list, of_entry) = match entry_says("regions").or(region_name) {
         Some(list) => (Some(list), true),
-        None => (
-            profile_says("regions").or_else(|| profile_says("region_name")),
-            false,
-        ),
+        None => (profile_says("regions").or_else(|| profile_says("region_name")), false),
     };
     let mut regions = regions(list, cloud)?;
-    if region_name
-        .and_then(Value::as_str)
-        .is_some_and(|text| text.contains(','))
-    {
-        warnings.push(format!(
-            "cloud `{cloud}` has a `region_name` with commas: write a list under `regions`"
-        ));
+    if region_name.and_then(Value::as_str).is_some_and(|text| text.contains(',')) {
+        warnings.push(format!("cloud `{cloud}` has a `region_name` with commas: write a list under `regions`"));
     }
     let region_asked = given(flags, surroundings, "os-region-name");
     if let (Source::Environment, Some((asked, _))) = (&source, region_asked) {
@@ -146,22 +114,13 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
         regions.retain(|region| region.name == asked);
     }
     if let Some(region) = choose_region(&regions, region_asked, cloud)? {
-        let says = |layer: &&Layer| {
-            ["regions", "region_name"]
-                .iter()
-                .any(|key| layer.entry.contains_key(*key))
-        };
+        let says = |layer: &&Layer| ["regions", "region_name"].iter().any(|key| layer.entry.contains_key(*key));
         let origin = match (profile_name, layers.iter().rev().find(says)) {
             (Some(vendor), _) if !of_entry => Origin::Profile(vendor.to_owned()),
             (_, Some(layer)) => layer.origin("region_name"),
             _ => Origin::Default,
         };
-        merge.set(
-            Place::Top,
-            "region_name",
-            region.name.as_str().into(),
-            origin.clone(),
-        );
+        merge.set(Place::Top, "region_name", region.name.as_str().into(), origin.clone());
         merge.layer(&region.values, |_| origin.clone());
     }
 
@@ -179,11 +138,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     merge.fix_up(&mut warnings)?;
 
     let config = CloudConfig {
-        region: merge
-            .top
-            .get("region_name")
-            .and_then(Setting::text)
-            .map(str::to_owned),
+        region: merge.top.get("region_name").and_then(Setting::text).map(str::to_owned),
         name,
         auth: merge.auth,
         settings: merge.top,
@@ -198,9 +153,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
 
 /// The clouds that can be named, for completion: sorted, silent on trouble.
 pub fn cloud_names(surroundings: &Surroundings) -> Vec<String> {
-    Files::read(surroundings)
-        .map(|files| files.names())
-        .unwrap_or_default()
+    Files::read(surroundings).map(|files| files.names()).unwrap_or_default()
 }
 
 /// Where the chosen cloud is described.
@@ -221,10 +174,7 @@ struct Layer {
 impl Layer {
     fn origin(&self, key: &str) -> Origin {
         match &self.place {
-            Some((path, cloud)) => Origin::File {
-                path: path.clone(),
-                cloud: cloud.clone(),
-            },
+            Some((path, cloud)) => Origin::File { path: path.clone(), cloud: cloud.clone() },
             None => Origin::Variable(format!("OS_{}", key.to_ascii_uppercase())),
         }
     }
@@ -244,54 +194,33 @@ impl Files {
         let mut secure = search("secure", named("OS_CLIENT_SECURE_FILE"), surroundings)?;
         let mut warnings = std::mem::take(&mut clouds.warnings);
         warnings.append(&mut secure.warnings);
-        for (path, content) in [&clouds, &secure]
-            .into_iter()
-            .flat_map(|search| &search.found)
-        {
+        for (path, content) in [&clouds, &secure].into_iter().flat_map(|search| &search.found) {
             match content.get("clouds") {
                 Some(Value::Object(clouds)) => {
-                    if let Some((name, _)) = clouds
-                        .iter()
-                        .find(|(_, entry)| !entry.is_object() && !entry.is_null())
-                    {
-                        return Err(Error::config(format!(
-                            "cloud `{name}` in `{}` is not a mapping",
-                            path.display()
-                        ))
-                        .next("indent its keys below its name"));
+                    if let Some((name, _)) = clouds.iter().find(|(_, entry)| !entry.is_object() && !entry.is_null()) {
+                        return Err(Error::config(format!("cloud `{name}` in `{}` is not a mapping", path.display()))
+                            .next("indent its keys below its name"));
                     }
                 }
                 Some(Value::Null) => {}
                 None if content.is_empty() => {}
                 None => warnings.push(format!("`{}` has no `clouds` key", path.display())),
                 Some(_) => {
-                    return Err(Error::config(format!(
-                        "`clouds` in `{}` is not a mapping",
-                        path.display()
-                    ))
-                    .next("write the clouds' names below it, indented"));
+                    return Err(Error::config(format!("`clouds` in `{}` is not a mapping", path.display()))
+                        .next("write the clouds' names below it, indented"));
                 }
             }
         }
-        Ok(Files {
-            clouds,
-            secure,
-            warnings,
-        })
+        Ok(Files { clouds, secure, warnings })
     }
 
     /// The files with the entries that they have for `name`: first the one
     /// of `clouds.yaml`, then the one of `secure.yaml`.
-    fn entries<'a, 'n>(
-        &'a self,
-        name: &'n str,
-    ) -> impl Iterator<Item = (&'a Path, &'a Value)> + use<'a, 'n> {
-        [&self.clouds, &self.secure]
-            .into_iter()
-            .filter_map(move |search| {
-                let (path, content) = search.found.as_ref()?;
-                Some((path.as_path(), content.get("clouds")?.get(name)?))
-            })
+    fn entries<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = (&'a Path, &'a Value)> + use<'a, 'n> {
+        [&self.clouds, &self.secure].into_iter().filter_map(move |search| {
+            let (path, content) = search.found.as_ref()?;
+            Some((path.as_path(), content.get("clouds")?.get(name)?))
+        })
     }
 
     fn path_of(&self, name: &str) -> Option<&Path> {
@@ -302,20 +231,14 @@ impl Files {
         self.entries(name)
             .map(|(path, entry)| {
                 let entry = entry.as_object().map(with_underscores).unwrap_or_default();
-                if entry
-                    .get("auth")
-                    .is_some_and(|auth| !auth.is_object() && !auth.is_null())
-                {
+                if entry.get("auth").is_some_and(|auth| !auth.is_object() && !auth.is_null()) {
                     return Err(Error::config(format!(
                         "`auth` of cloud `{name}` in `{}` is not a mapping",
                         path.display()
                     ))
                     .next("indent auth_url and the others below it"));
                 }
-                Ok(Layer {
-                    entry,
-                    place: Some((path.to_owned(), name.to_owned())),
-                })
+                Ok(Layer { entry, place: Some((path.to_owned(), name.to_owned())) })
             })
             .collect()
     }
@@ -334,24 +257,16 @@ impl Files {
 
     /// The `client` section, which holds for every cloud of the file.
     fn client_section(&self, merge: &mut Merge) {
-        for (path, content) in [&self.clouds, &self.secure]
-            .into_iter()
-            .flat_map(|search| &search.found)
-        {
+        for (path, content) in [&self.clouds, &self.secure].into_iter().flat_map(|search| &search.found) {
             let Some(section) = content.get("client").and_then(Value::as_object) else {
                 continue;
             };
             let section = with_underscores(section);
-            for (name, key) in [
-                ("broken_ipv6", "force_ipv4"),
-                ("force_ipv4", "force_ipv4"),
-                ("prefer_ipv6", "prefer_ipv6"),
-            ] {
+            for (name, key) in
+                [("broken_ipv6", "force_ipv4"), ("force_ipv4", "force_ipv4"), ("prefer_ipv6", "prefer_ipv6")]
+            {
                 if let Some(value @ Value::String(_)) = section.get(name) {
-                    let origin = Origin::File {
-                        path: path.clone(),
-                        cloud: "client".to_owned(),
-                    };
+                    let origin = Origin::File { path: path.clone(), cloud: "client".to_owned() };
                     merge.set(Place::Top, key, value.clone(), origin);
                 }
             }
@@ -368,22 +283,16 @@ impl Files {
                 Error::config(format!("there is no cloud `{name}` in `{}`", path.display()))
                     .next(format!("choose one of {} with --os-cloud or OS_CLOUD", quoted(&names)))
             }
-            Some((path, _)) => {
-                Error::config(format!("there is no cloud `{name}`: `{}` has none", path.display()))
-                    .next(format!("write `{name}` there under `clouds`"))
-            }
-            None => Error::config(format!("there is no cloud `{name}`: no clouds.yaml was found"))
-                .next("write it to ~/.config/openstack/clouds.yaml, or set OS_CLIENT_CONFIG_FILE to the file that has it"),
+            Some((path, _)) => Error::config(format!("there is no cloud `{name}`: `{}` has none", path.display()))
+                .next(format!("write `{name}` there under `clouds`")),
+            None => Error::config(format!("there is no cloud `{name}`: no clouds.yaml was found")).next(
+                "write it to ~/.config/openstack/clouds.yaml, or set OS_CLIENT_CONFIG_FILE to the file that has it",
+            ),
         }
     }
 
     /// Why there is no address to sign in at, and what to do about it.
-    fn no_auth_url(
-        &self,
-        source: &Source,
-        described: Option<&str>,
-        surroundings: &Surroundings,
-    ) -> Error {
+    fn no_auth_url(&self, source: &Source, described: Option<&str>, surroundings: &Surroundings) -> Error {
         if let (Some(broken), None) = (&self.clouds.broken, &self.clouds.found) {
             return broken.clone();
         }
@@ -424,44 +333,28 @@ impl Files {
 }
 
 /// The entry that `clouds-public.yaml` has for a vendor.
-fn public_cloud(
-    vendor: &str,
-    surroundings: &Surroundings,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Entry>> {
+fn public_cloud(vendor: &str, surroundings: &Surroundings, warnings: &mut Vec<String>) -> Result<Option<Entry>> {
     let mut public = search("clouds-public", None, surroundings)?;
     warnings.append(&mut public.warnings);
-    let entry = public
-        .found
-        .as_ref()
-        .and_then(|(_, content)| content.get("public-clouds")?.get(vendor));
+    let entry = public.found.as_ref().and_then(|(_, content)| content.get("public-clouds")?.get(vendor));
     Ok(entry.and_then(Value::as_object).map(with_underscores))
 }
 
 /// A value given by flag or variable, without the configuration.
-fn given<'a>(
-    flags: &'a Flags,
-    surroundings: &'a Surroundings,
-    flag: &str,
-) -> Option<(&'a str, Given)> {
+fn given<'a>(flags: &'a Flags, surroundings: &'a Surroundings, flag: &str) -> Option<(&'a str, Given)> {
     options::option(flag).and_then(|option| option.given(flags, surroundings))
 }
 
 /// The first `OS_*` variable that describes a cloud, if there is one.
 fn described_by_environment(surroundings: &Surroundings) -> Option<String> {
-    describing(surroundings)
-        .map(|(name, _)| name)
-        .find(|name| !SELECTORS.contains(name))
-        .map(str::to_owned)
+    describing(surroundings).map(|(name, _)| name).find(|name| !SELECTORS.contains(name)).map(str::to_owned)
 }
 
 /// The variables that make up the environment's cloud. Those of test runs
 /// and logging are not meant for us.
 fn describing(surroundings: &Surroundings) -> impl Iterator<Item = (&str, &str)> {
     surroundings.variables.keys().filter_map(|name| {
-        let strange = ["OS_TEST", "OS_STD", "OS_LOG"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix));
+        let strange = ["OS_TEST", "OS_STD", "OS_LOG"].iter().any(|prefix| name.starts_with(prefix));
         let value = surroundings.variable(name)?;
         (name.starts_with("OS_") && name.len() > 3 && !strange).then_some((name.as_str(), value))
     })
@@ -485,10 +378,7 @@ struct Region {
 /// The regions of `list`: a list of names or of `{name, values}`, or text
 /// with commas.
 fn regions(list: Option<&Value>, cloud: &str) -> Result<Vec<Region>> {
-    let plain = |name: &str| Region {
-        name: name.to_owned(),
-        values: Entry::new(),
-    };
+    let plain = |name: &str| Region { name: name.to_owned(), values: Entry::new() };
     match list {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(text.split(',').filter(|name| !name.is_empty()).map(plain).collect()),
@@ -508,8 +398,10 @@ fn regions(list: Option<&Value>, cloud: &str) -> Result<Vec<Region>> {
             })
             .collect::<Option<_>>()
             .ok_or_else(|| {
-                Error::config(format!("a region of cloud `{cloud}` is neither a name nor a mapping with `name` and `values`"))
-                    .next("correct the list `regions` of the cloud")
+                Error::config(format!(
+                    "a region of cloud `{cloud}` is neither a name nor a mapping with `name` and `values`"
+                ))
+                .next("correct the list `regions` of the cloud")
             }),
         Some(_) => Err(Error::config(format!("the regions of cloud `{cloud}` are not a list"))
             .next("write `regions:` and below it one name per line, each after `- `")),
@@ -518,11 +410,7 @@ fn regions(list: Option<&Value>, cloud: &str) -> Result<Vec<Region>> {
 
 /// The region asked for, else the first. A cloud that lists no region lets
 /// every name pass.
-fn choose_region<'a>(
-    regions: &'a [Region],
-    asked: Option<(&str, Given)>,
-    cloud: &str,
-) -> Result<Option<&'a Region>> {
+fn choose_region<'a>(regions: &'a [Region], asked: Option<(&str, Given)>, cloud: &str) -> Result<Option<&'a Region>> {
     let (Some((name, given)), [_, ..]) = (asked, regions) else {
         return Ok(regions.first());
     };
@@ -562,14 +450,7 @@ impl Merge {
             }
             (_, new) => new,
         };
-        map.insert(
-            key.to_owned(),
-            Setting {
-                value,
-                origin,
-                secret: is_secret(key),
-            },
-        );
+        map.insert(key.to_owned(), Setting { value, origin, secret: is_secret(key) });
     }
 
     /// What holds when nobody says anything: openstacksdk's defaults that
@@ -595,12 +476,9 @@ impl Merge {
             .map(|(key, value)| (Place::Auth, key, value))
             .chain(entry.iter().map(|(key, value)| (Place::Top, key, value)))
             .filter(|(place, key, _)| {
-                *place == Place::Auth
-                    || !["auth", "profile", "cloud", "regions"].contains(&key.as_str())
+                *place == Place::Auth || !["auth", "profile", "cloud", "regions"].contains(&key.as_str())
             });
-        let mut found: Vec<_> = written
-            .map(|(place, key, value)| (sort_key(key, place), place, key, value))
-            .collect();
+        let mut found: Vec<_> = written.map(|(place, key, value)| (sort_key(key, place), place, key, value)).collect();
         // Stable: in one place, old names first; then what stands beside `auth`.
         found.sort_by_key(|((_, _, old), place, ..)| (!old, *place == Place::Top));
         for ((place, name, _), _, key, value) in found {
@@ -616,18 +494,12 @@ impl Merge {
             let Some((text, given)) = option.given(flags, surroundings) else {
                 continue;
             };
-            let map = if option.place == Place::Top {
-                &self.top
-            } else {
-                &self.auth
-            };
+            let map = if option.place == Place::Top { &self.top } else { &self.auth };
             let origin = match given {
                 Given::Flag => Origin::Flag(option.flag),
                 Given::Variable(variable) => {
                     let changed = map.get(option.key).is_some_and(|old| {
-                        matches!(old.origin, Origin::File { .. })
-                            && !old.value.is_null()
-                            && old.text() != Some(text)
+                        matches!(old.origin, Origin::File { .. }) && !old.value.is_null() && old.text() != Some(text)
                     });
                     if changed {
                         overridden.push(variable.to_owned());
@@ -675,43 +547,32 @@ impl Merge {
             Some(_) => return,
             None => {
                 let has = |key: &str| self.auth.contains_key(key);
-                let typed = |key: &str| {
-                    self.auth
-                        .get(key)
-                        .is_some_and(|setting| matches!(setting.origin, Origin::Flag(_)))
-                };
+                let typed =
+                    |key: &str| self.auth.get(key).is_some_and(|setting| matches!(setting.origin, Origin::Flag(_)));
                 if has("endpoint") && has("token") {
                     "admin_token"
-                } else if has("token") && (!has("password") || typed("token") && !typed("password"))
-                {
+                } else if has("token") && (!has("password") || typed("token") && !typed("password")) {
                     "token"
                 } else {
                     "password"
                 }
             }
         };
-        let origin = self
-            .top
-            .get("auth_type")
-            .map_or(Origin::Default, |setting| setting.origin.clone());
+        let origin = self.top.get("auth_type").map_or(Origin::Default, |setting| setting.origin.clone());
         self.set(Place::Top, "auth_type", chosen.into(), origin);
     }
 
     /// In a cloud scoped to a project, `domain_*` is short for the user's and
     /// the project's domain.
     fn spread_domain(&mut self) {
-        let scoped = ["project_id", "project_name"]
-            .iter()
-            .any(|key| self.auth.contains_key(*key));
+        let scoped = ["project_id", "project_name"].iter().any(|key| self.auth.contains_key(*key));
         if !scoped || self.text("auth_type") == Some("v2password") {
             return;
         }
         for what in ["id", "name"] {
             if let Some(domain) = self.auth.remove(&format!("domain_{what}")) {
                 for whose in ["user", "project"] {
-                    self.auth
-                        .entry(format!("{whose}_domain_{what}"))
-                        .or_insert_with(|| domain.clone());
+                    self.auth.entry(format!("{whose}_domain_{what}")).or_insert_with(|| domain.clone());
                 }
             }
         }
@@ -727,9 +588,7 @@ impl Merge {
                 }
             }
         }
-        let v2 = self
-            .text("identity_api_version")
-            .is_some_and(|version| version.starts_with('2'));
+        let v2 = self.text("identity_api_version").is_some_and(|version| version.starts_with('2'));
         if v2 && auth_type.ends_with("password") {
             for key in DOMAINS {
                 if self.auth.remove(key).is_some() {
@@ -741,14 +600,9 @@ impl Merge {
 
     /// A user or project without a domain is in the default one.
     fn assume_domain(&mut self) {
-        let v2 = self
-            .text("identity_api_version")
-            .is_some_and(|version| version.starts_with('2'));
-        let applies = ["password", "v3password", "v3totp"]
-            .contains(&self.text("auth_type").unwrap_or_default());
-        let told = ["default_domain_id", "default_domain_name"]
-            .iter()
-            .any(|key| self.auth.contains_key(*key));
+        let v2 = self.text("identity_api_version").is_some_and(|version| version.starts_with('2'));
+        let applies = ["password", "v3password", "v3totp"].contains(&self.text("auth_type").unwrap_or_default());
+        let told = ["default_domain_id", "default_domain_name"].iter().any(|key| self.auth.contains_key(*key));
         let Some(domain) = self.top.get("default_domain").cloned() else {
             return;
         };
@@ -766,24 +620,17 @@ impl Merge {
     /// Replaces `{region_name}` and its like in addresses, and nowhere else: a
     /// brace in a password is a brace.
     fn fill_placeholders(&mut self) -> Result<()> {
-        let known: BTreeMap<String, String> = self
-            .top
-            .iter()
-            .filter_map(|(key, setting)| Some((key.clone(), setting.text()?.to_owned())))
-            .collect();
+        let known: BTreeMap<String, String> =
+            self.top.iter().filter_map(|(key, setting)| Some((key.clone(), setting.text()?.to_owned()))).collect();
         if let Some(setting) = self.auth.get_mut("auth_url")
             && let Some(text) = setting.text()
         {
             setting.value = fill(text, &known)
                 .map_err(|name| {
-                    Error::config(format!("`auth_url` needs `{name}`, which is not set")).next(
-                        match name.as_str() {
-                            "region_name" => "choose a region with --os-region-name".to_owned(),
-                            _ => format!(
-                                "set `{name}` in the entry of the cloud, or write the address out"
-                            ),
-                        },
-                    )
+                    Error::config(format!("`auth_url` needs `{name}`, which is not set")).next(match name.as_str() {
+                        "region_name" => "choose a region with --os-region-name".to_owned(),
+                        _ => format!("set `{name}` in the entry of the cloud, or write the address out"),
+                    })
                 })?
                 .into();
         }
@@ -798,12 +645,7 @@ impl Merge {
     }
 }
 
-const DOMAINS: [&str; 4] = [
-    "project_domain_id",
-    "project_domain_name",
-    "user_domain_id",
-    "user_domain_name",
-];
+const DOMAINS: [&str; 4] = ["project_domain_id", "project_domain_name", "user_domain_id", "user_domain_name"];
 
 /// `text` with every `{name}` replaced; the error is a name that is not known.
 fn fill(text: &str, known: &BTreeMap<String, String>) -> std::result::Result<String, String> {
@@ -825,21 +667,15 @@ fn fill(text: &str, known: &BTreeMap<String, String>) -> std::result::Result<Str
 fn finish(mut config: CloudConfig) -> Result<CloudConfig> {
     let tls = config.tls()?;
     if !tls.verify && tls.cacert.is_some() {
-        config
-            .warnings
-            .push("the server's certificate is not checked, so `cacert` has no effect".to_owned());
+        config.warnings.push("the server's certificate is not checked, so `cacert` has no effect".to_owned());
     }
     let version = config.settings.get("image_api_version");
-    if let Some(Setting {
-        value,
-        origin: Origin::Profile(vendor),
-        ..
-    }) = version
+    if let Some(Setting { value, origin: Origin::Profile(vendor), .. }) = version
         && value.as_str() == Some("1")
     {
-        config.warnings.push(format!(
-            "the vendor profile `{vendor}` asks for image API version 1: try --os-image-api-version 2"
-        ));
+        config
+            .warnings
+            .push(format!("the vendor profile `{vendor}` asks for image API version 1: try --os-image-api-version 2"));
     }
     config.interface()?;
     config.api_timeout()?;
@@ -887,11 +723,7 @@ mod tests {
             config_dirs: vec![dir.path().join("home")],
             ..Default::default()
         };
-        World {
-            dir,
-            around,
-            flags: Flags::default(),
-        }
+        World { dir, around, flags: Flags::default() }
     }
 
     impl World {
@@ -905,9 +737,7 @@ mod tests {
         }
 
         fn env(mut self, name: &str, value: &str) -> Self {
-            self.around
-                .variables
-                .insert(name.to_owned(), value.to_owned());
+            self.around.variables.insert(name.to_owned(), value.to_owned());
             self
         }
 
@@ -923,18 +753,11 @@ mod tests {
         /// The error's message and next step, without the temporary directory.
         fn error(&self) -> (String, String) {
             let error = load(&self.flags, &self.around).unwrap_err();
-            (
-                self.shorten(&error.message),
-                self.shorten(&error.next.unwrap()),
-            )
+            (self.shorten(&error.message), self.shorten(&error.next.unwrap()))
         }
 
         fn warnings(&self) -> Vec<String> {
-            self.load()
-                .warnings
-                .iter()
-                .map(|text| self.shorten(text))
-                .collect()
+            self.load().warnings.iter().map(|text| self.shorten(text)).collect()
         }
 
         fn shorten(&self, text: &str) -> String {
@@ -950,45 +773,15 @@ mod tests {
     #[test]
     fn the_cloud_is_the_one_named_else_the_environment_else_the_only_one() {
         let name = |world: World| world.load().name;
-        assert_eq!(
-            name(
-                world()
-                    .clouds(TWO)
-                    .flag("os-cloud", "a")
-                    .env("OS_CLOUD", "b")
-            )
-            .unwrap(),
-            "a"
-        );
+        assert_eq!(name(world().clouds(TWO).flag("os-cloud", "a").env("OS_CLOUD", "b")).unwrap(), "a");
         assert_eq!(name(world().clouds(TWO).env("OS_CLOUD", "b")).unwrap(), "b");
-        assert_eq!(
-            name(world().clouds(TWO).env("OS_AUTH_URL", "http://e")).unwrap(),
-            "envvars"
-        );
+        assert_eq!(name(world().clouds(TWO).env("OS_AUTH_URL", "http://e")).unwrap(), "envvars");
         let one = "clouds: {only: {auth: {auth_url: http://o}}}";
         assert_eq!(name(world().clouds(one)).unwrap(), "only");
-        assert_eq!(
-            name(
-                world()
-                    .clouds(one)
-                    .env("OS_REGION_NAME", "R")
-                    .env("OS_TEST_X", "1")
-            )
-            .unwrap(),
-            "only"
-        );
-        assert_eq!(
-            name(world().clouds(one).env("OS_USERNAME", "")).unwrap(),
-            "only"
-        );
-        assert_eq!(
-            name(world().clouds(TWO).flag("os-auth-url", "http://f")),
-            None
-        );
-        let mine = world()
-            .clouds(TWO)
-            .env("OS_CLOUD_NAME", "mine")
-            .env("OS_CLOUD", "mine");
+        assert_eq!(name(world().clouds(one).env("OS_REGION_NAME", "R").env("OS_TEST_X", "1")).unwrap(), "only");
+        assert_eq!(name(world().clouds(one).env("OS_USERNAME", "")).unwrap(), "only");
+        assert_eq!(name(world().clouds(TWO).flag("os-auth-url", "http://f")), None);
+        let mine = world().clouds(TWO).env("OS_CLOUD_NAME", "mine").env("OS_CLOUD", "mine");
         assert_eq!(name(mine.env("OS_AUTH_URL", "http://e")).unwrap(), "mine");
     }
 
@@ -1008,10 +801,7 @@ mod tests {
         let world = world()
             .clouds(clouds)
             .file("home/clouds-public.yaml", public)
-            .file(
-                "home/secure.yaml",
-                "clouds: {a: {auth: {password: 0123, trust_id: secure}}}",
-            )
+            .file("home/secure.yaml", "clouds: {a: {auth: {password: 0123, trust_id: secure}}}")
             .env("OS_CLOUD", "a")
             .env("OS_TRUST_ID", "variable")
             .env("OS_PASSWORD", "variable")
@@ -1020,21 +810,14 @@ mod tests {
         for (key, value, origin) in [
             ("auth_url", "http://profile", "vendor profile `pub`"),
             ("username", "file", "cloud `a` in `here/clouds.yaml`"),
-            (
-                "user_domain_name",
-                "region",
-                "cloud `a` in `here/clouds.yaml`",
-            ),
+            ("user_domain_name", "region", "cloud `a` in `here/clouds.yaml`"),
             ("trust_id", "variable", "OS_TRUST_ID"),
             ("password", "flag", "--os-password"),
             ("project_domain_id", "default", "default"),
         ] {
             let setting = &config.auth[key];
             assert_eq!(
-                (
-                    setting.text().unwrap(),
-                    world.shorten(&setting.origin.to_string()).as_str()
-                ),
+                (setting.text().unwrap(), world.shorten(&setting.origin.to_string()).as_str()),
                 (value, origin),
                 "{key}"
             );
@@ -1046,14 +829,8 @@ mod tests {
     #[test]
     fn the_first_file_of_a_kind_is_the_only_one() {
         let world = world()
-            .file(
-                "home/clouds.yaml",
-                "clouds: {far: {auth: {auth_url: http://far}}}",
-            )
-            .file(
-                "here/clouds.json",
-                r#"{"clouds": {"near": {"auth": {"auth_url": "http://near"}}}}"#,
-            );
+            .file("home/clouds.yaml", "clouds: {far: {auth: {auth_url: http://far}}}")
+            .file("here/clouds.json", r#"{"clouds": {"near": {"auth": {"auth_url": "http://near"}}}}"#);
         assert_eq!(cloud_names(&world.around), ["near"]);
         let path = world.dir.path().join("named");
         let world = world
@@ -1064,14 +841,7 @@ mod tests {
 
     #[test]
     fn text_under_auth_stays_what_was_typed() {
-        assert_eq!(
-            world()
-                .clouds(TWO)
-                .flag("os-cloud", "a")
-                .load()
-                .auth("password"),
-            Some("0123")
-        );
+        assert_eq!(world().clouds(TWO).flag("os-cloud", "a").load().auth("password"), Some("0123"));
     }
 
     #[test]
@@ -1090,14 +860,7 @@ mod tests {
             ]
         );
         assert_eq!(told.load().auth("password"), Some("hunter2"));
-        assert!(
-            world()
-                .clouds(TWO)
-                .flag("os-cloud", "a")
-                .flag("os-password", "x")
-                .warnings()
-                .is_empty()
-        );
+        assert!(world().clouds(TWO).flag("os-cloud", "a").flag("os-password", "x").warnings().is_empty());
     }
 
     #[test]
@@ -1114,14 +877,8 @@ mod tests {
         assert_eq!(config.image_endpoint_override(), Some("http://img"));
         assert_eq!(config.interface().unwrap(), [Interface::Internal]);
         assert_eq!(config.auth("project_name"), Some("t"));
-        assert_eq!(
-            config.api_timeout().unwrap(),
-            Some(std::time::Duration::from_millis(2500))
-        );
-        assert_eq!(
-            config.for_service("image").unwrap().status_code_retries,
-            Some(2)
-        );
+        assert_eq!(config.api_timeout().unwrap(), Some(std::time::Duration::from_millis(2500)));
+        assert_eq!(config.for_service("image").unwrap().status_code_retries, Some(2));
         assert_eq!(config.setting("log_level"), None);
         assert_eq!(
             config.settings["image_endpoint_override"].origin,
@@ -1132,9 +889,7 @@ mod tests {
     #[test]
     fn the_way_to_sign_in_follows_from_what_is_given() {
         let chosen = |flags: &[(&'static str, &str)], entry: &str| {
-            let mut world = world().clouds(&format!(
-                "clouds: {{a: {{auth: {{auth_url: http://a{entry}}}}}}}"
-            ));
+            let mut world = world().clouds(&format!("clouds: {{a: {{auth: {{auth_url: http://a{entry}}}}}}}"));
             for (flag, value) in flags {
                 world = world.flag(flag, value);
             }
@@ -1143,23 +898,11 @@ mod tests {
         assert_eq!(chosen(&[], ""), "password");
         assert_eq!(chosen(&[("os-token", "t")], ""), "token");
         assert_eq!(chosen(&[("os-token", "t")], ", password: p"), "token");
-        assert_eq!(
-            chosen(&[("os-token", "t"), ("os-password", "p")], ""),
-            "password"
-        );
+        assert_eq!(chosen(&[("os-token", "t"), ("os-password", "p")], ""), "password");
         assert_eq!(chosen(&[], ", token: t, password: p"), "password");
-        assert_eq!(
-            chosen(&[("os-token", "t"), ("os-endpoint", "http://e")], ""),
-            "admin_token"
-        );
-        assert_eq!(
-            chosen(&[("os-token", "t"), ("os-auth-type", "v3token")], ""),
-            "v3token"
-        );
-        assert_eq!(
-            chosen(&[("os-auth-type", "token_endpoint")], ""),
-            "admin_token"
-        );
+        assert_eq!(chosen(&[("os-token", "t"), ("os-endpoint", "http://e")], ""), "admin_token");
+        assert_eq!(chosen(&[("os-token", "t"), ("os-auth-type", "v3token")], ""), "v3token");
+        assert_eq!(chosen(&[("os-auth-type", "token_endpoint")], ""), "admin_token");
         assert_eq!(chosen(&[("os-auth-type", "anything")], ""), "anything");
     }
 
@@ -1168,10 +911,7 @@ mod tests {
         for auth_type in ["none", "admin_token", "http_basic"] {
             world().flag("os-auth-type", auth_type).load();
         }
-        let config = world()
-            .flag("os-auth-type", "none")
-            .flag("os-endpoint", "http://g")
-            .load();
+        let config = world().flag("os-auth-type", "none").flag("os-endpoint", "http://g").load();
         assert_eq!(config.image_endpoint_override(), Some("http://g"));
     }
 
@@ -1192,56 +932,23 @@ mod tests {
                 .join(" ")
         };
         let url = "auth_url: http://a";
+        assert_eq!(auth(&format!("auth: {{{url}}}"), &[]), "project_domain_id=default user_domain_id=default");
         assert_eq!(
-            auth(&format!("auth: {{{url}}}"), &[]),
-            "project_domain_id=default user_domain_id=default"
-        );
-        assert_eq!(
-            auth(
-                &format!("auth: {{{url}, user_domain_name: U}}"),
-                &[("os-default-domain", "d")]
-            ),
+            auth(&format!("auth: {{{url}, user_domain_name: U}}"), &[("os-default-domain", "d")]),
             "project_domain_id=d user_domain_name=U"
         );
         assert_eq!(
-            auth(
-                &format!("auth: {{{url}, project_name: p, domain_name: D}}"),
-                &[]
-            ),
+            auth(&format!("auth: {{{url}, project_name: p, domain_name: D}}"), &[]),
             "project_domain_name=D user_domain_name=D"
         );
         assert_eq!(
-            auth(
-                &format!("auth: {{{url}, domain_name: D, user_domain_id: u}}"),
-                &[]
-            ),
+            auth(&format!("auth: {{{url}, domain_name: D, user_domain_id: u}}"), &[]),
             "domain_name=D project_domain_id=default user_domain_id=u"
         );
-        assert_eq!(
-            auth(&format!("auth: {{{url}, default_domain_id: d}}"), &[]),
-            "default_domain_id=d"
-        );
-        assert_eq!(
-            auth(
-                &format!("auth: {{{url}}}, auth_type: v3applicationcredential"),
-                &[]
-            ),
-            ""
-        );
-        assert_eq!(
-            auth(
-                &format!("auth: {{{url}, user_domain_id: u}}, identity_api_version: 2"),
-                &[]
-            ),
-            ""
-        );
-        assert_eq!(
-            auth(
-                &format!("auth: {{{url}, project_name: p}}, auth_type: v2password"),
-                &[]
-            ),
-            "tenant_name=p"
-        );
+        assert_eq!(auth(&format!("auth: {{{url}, default_domain_id: d}}"), &[]), "default_domain_id=d");
+        assert_eq!(auth(&format!("auth: {{{url}}}, auth_type: v3applicationcredential"), &[]), "");
+        assert_eq!(auth(&format!("auth: {{{url}, user_domain_id: u}}, identity_api_version: 2"), &[]), "");
+        assert_eq!(auth(&format!("auth: {{{url}, project_name: p}}, auth_type: v2password"), &[]), "tenant_name=p");
     }
 
     #[test]
@@ -1262,18 +969,8 @@ mod tests {
             .flag("os-login-timeout", "5")
             .load();
         assert_eq!(flagged.interface().unwrap(), [Interface::Public]);
-        assert_eq!(
-            flagged.auth("project_name"),
-            Some("old"),
-            "as openstack: the hidden flag wins"
-        );
-        assert_eq!(
-            (
-                flagged.auth("login_timeout"),
-                flagged.setting("api_timeout")
-            ),
-            (Some("5"), None)
-        );
+        assert_eq!(flagged.auth("project_name"), Some("old"), "as openstack: the hidden flag wins");
+        assert_eq!((flagged.auth("login_timeout"), flagged.setting("api_timeout")), (Some("5"), None));
     }
 
     #[test]
@@ -1287,42 +984,29 @@ mod tests {
         assert_eq!(config.setting("note"), Some("{y}"));
         assert_eq!(
             world().flag("os-auth-url", "http://{region_name}").error(),
-            (
-                "`auth_url` needs `region_name`, which is not set".into(),
-                "choose a region with --os-region-name".into()
-            )
+            ("`auth_url` needs `region_name`, which is not set".into(), "choose a region with --os-region-name".into())
         );
     }
 
     #[test]
     fn tls_settings_understand_text() {
         let tls = |entry: &str, flags: &[(&'static str, &str)]| {
-            let mut world = world().clouds(&format!(
-                "clouds: {{a: {{auth: {{auth_url: http://a}}, {entry}}}}}"
-            ));
+            let mut world = world().clouds(&format!("clouds: {{a: {{auth: {{auth_url: http://a}}, {entry}}}}}"));
             for (flag, value) in flags {
                 world = world.flag(flag, value);
             }
             let config = world.load();
             (config.tls().unwrap().verify, config.warnings.len())
         };
-        for off in [
-            "verify: false",
-            "verify: 'False'",
-            "verify: '0'",
-            "verify: no",
-            "insecure: true",
-            "insecure: 'yes'",
-        ] {
+        for off in
+            ["verify: false", "verify: 'False'", "verify: '0'", "verify: no", "insecure: true", "insecure: 'yes'"]
+        {
             assert_eq!(tls(off, &[]), (false, 0), "{off}");
             assert_eq!(tls(off, &[("verify", "true")]), (true, 0), "{off} --verify");
         }
         assert_eq!(tls("cacert: /c", &[]), (true, 0));
         assert_eq!(tls("cacert: /c", &[("insecure", "true")]), (false, 1));
-        let world = world()
-            .env("OS_AUTH_URL", "http://e")
-            .env("OS_VERIFY", "False")
-            .env("OS_CERT", "~/c.pem");
+        let world = world().env("OS_AUTH_URL", "http://e").env("OS_VERIFY", "False").env("OS_CERT", "~/c.pem");
         let tls = world.load().tls().unwrap();
         assert!(!tls.verify);
         assert_eq!(tls.cert.unwrap(), world.dir.path().join("home/c.pem"));
@@ -1334,22 +1018,12 @@ mod tests {
         assert_eq!(
             world.error(),
             (
-                "`insecure` is neither true nor false (from cloud `a` in `here/clouds.yaml`)"
-                    .into(),
+                "`insecure` is neither true nor false (from cloud `a` in `here/clouds.yaml`)".into(),
                 "correct `insecure` there".into()
             )
         );
-        let message = |name: &str, value: &str| {
-            self::world()
-                .env("OS_AUTH_URL", "http://e")
-                .env(name, value)
-                .error()
-                .0
-        };
-        assert_eq!(
-            message("OS_API_TIMEOUT", "soon"),
-            "`api_timeout` is not a number of seconds (from OS_API_TIMEOUT)"
-        );
+        let message = |name: &str, value: &str| self::world().env("OS_AUTH_URL", "http://e").env(name, value).error().0;
+        assert_eq!(message("OS_API_TIMEOUT", "soon"), "`api_timeout` is not a number of seconds (from OS_API_TIMEOUT)");
         assert_eq!(
             message("OS_INTERFACE", "nowhere"),
             "`interface` is none of admin, internal and public (from OS_INTERFACE)"
@@ -1364,41 +1038,16 @@ mod tests {
   any: {auth: {auth_url: http://n}}
 ";
         let region = |cloud: &str, asked: &str| {
-            world()
-                .clouds(clouds)
-                .flag("os-cloud", cloud)
-                .flag("os-region-name", asked)
-                .load()
-                .region
-                .unwrap()
+            world().clouds(clouds).flag("os-cloud", cloud).flag("os-region-name", asked).load().region.unwrap()
         };
-        assert_eq!(
-            world()
-                .clouds(clouds)
-                .flag("os-cloud", "many")
-                .load()
-                .region
-                .unwrap(),
-            "R1"
-        );
+        assert_eq!(world().clouds(clouds).flag("os-cloud", "many").load().region.unwrap(), "R1");
         assert_eq!(region("many", "R2"), "R2");
         assert_eq!(region("any", "R9"), "R9");
-        let admin = world()
-            .clouds(clouds)
-            .flag("os-cloud", "many")
-            .env("OS_REGION_NAME", "R2")
-            .load();
+        let admin = world().clouds(clouds).flag("os-cloud", "many").env("OS_REGION_NAME", "R2").load();
         assert_eq!(admin.interface().unwrap(), [Interface::Admin]);
         assert_eq!(
-            world()
-                .clouds(clouds)
-                .flag("os-cloud", "many")
-                .flag("os-region-name", "r1")
-                .error(),
-            (
-                "`r1` is not a region of cloud `many`".into(),
-                "choose one of `R1`, `R2`; case matters".into()
-            )
+            world().clouds(clouds).flag("os-cloud", "many").flag("os-region-name", "r1").error(),
+            ("`r1` is not a region of cloud `many`".into(), "choose one of `R1`, `R2`; case matters".into())
         );
         assert_eq!(
             world().clouds(clouds).flag("os-cloud", "one").env("OS_REGION_NAME", "R2").error(),
@@ -1407,10 +1056,8 @@ mod tests {
                 "leave the region out, the cloud has only `R1`; for a choice, list all under `regions` in place of `region_name`".into()
             )
         );
-        let environment = world()
-            .env("OS_AUTH_URL", "http://e")
-            .env("OS_REGION_NAME", "R1")
-            .flag("os-region-name", "R2");
+        let environment =
+            world().env("OS_AUTH_URL", "http://e").env("OS_REGION_NAME", "R1").flag("os-region-name", "R2");
         assert_eq!(environment.load().region.unwrap(), "R2");
     }
 
@@ -1420,31 +1067,16 @@ mod tests {
             .clouds("clouds: {c: {profile: citycloud, auth: {username: u}}}")
             .flag("os-region-name", "Kna1")
             .load();
+        assert_eq!(config.auth("auth_url"), Some("https://Kna1.citycloud.com:5000/v3/"));
         assert_eq!(
-            config.auth("auth_url"),
-            Some("https://Kna1.citycloud.com:5000/v3/")
+            world().clouds("clouds: {c: {profile: catalyst}}").warnings(),
+            ["the vendor profile `catalyst` asks for image API version 1: try --os-image-api-version 2"]
         );
         assert_eq!(
-            world()
-                .clouds("clouds: {c: {profile: catalyst}}")
-                .warnings(),
-            [
-                "the vendor profile `catalyst` asks for image API version 1: try --os-image-api-version 2"
-            ]
-        );
-        assert_eq!(
-            world()
-                .clouds("clouds: {c: {profile: nobody, auth: {auth_url: http://a}}}")
-                .warnings(),
+            world().clouds("clouds: {c: {profile: nobody, auth: {auth_url: http://a}}}").warnings(),
             ["cloud `c` has the profile `nobody`, which is not known"]
         );
-        assert!(
-            world()
-                .clouds("clouds: {c: {profile: ultimum}}")
-                .error()
-                .0
-                .contains("no longer exists")
-        );
+        assert!(world().clouds("clouds: {c: {profile: ultimum}}").error().0.contains("no longer exists"));
     }
 
     #[test]
@@ -1512,44 +1144,26 @@ mod tests {
         let broken = "clouds: [hunter2";
         let message = "`here/clouds.yaml` is not valid YAML (line 1)";
         assert_eq!(world().clouds(broken).error().0, message);
-        assert_eq!(
-            world().clouds(broken).flag("os-cloud", "a").error().0,
-            message
-        );
-        let other = world()
-            .clouds(broken)
-            .file("home/clouds.yaml", TWO)
-            .flag("os-cloud", "a");
+        assert_eq!(world().clouds(broken).flag("os-cloud", "a").error().0, message);
+        let other = world().clouds(broken).file("home/clouds.yaml", TWO).flag("os-cloud", "a");
         assert_eq!(other.warnings(), [format!("{message}; skipping it")]);
         let environment = world().clouds(broken).env("OS_AUTH_URL", "http://e");
         assert_eq!(environment.warnings(), [format!("{message}; skipping it")]);
-        let named = world()
-            .file("named", broken)
-            .file("home/clouds.yaml", TWO)
-            .env("OS_CLIENT_CONFIG_FILE", "../named");
+        let named =
+            world().file("named", broken).file("home/clouds.yaml", TWO).env("OS_CLIENT_CONFIG_FILE", "../named");
         assert!(named.error().0.contains("is not valid YAML (line 1)"));
         assert!(cloud_names(&named.around).is_empty());
     }
 
     #[test]
     fn files_that_are_not_there_or_cannot_be_read_are_told() {
-        let gone = world().env("OS_CLIENT_CONFIG_FILE", "gone.yaml").file(
-            "home/clouds.yaml",
-            "clouds: {a: {auth: {auth_url: http://a}}}",
-        );
-        assert_eq!(
-            gone.warnings(),
-            ["`here/gone.yaml`, named by OS_CLIENT_CONFIG_FILE, does not exist"]
-        );
-        let world = world().file(
-            "home/clouds.yaml",
-            "clouds: {a: {auth: {auth_url: http://a}}}",
-        );
+        let gone = world()
+            .env("OS_CLIENT_CONFIG_FILE", "gone.yaml")
+            .file("home/clouds.yaml", "clouds: {a: {auth: {auth_url: http://a}}}");
+        assert_eq!(gone.warnings(), ["`here/gone.yaml`, named by OS_CLIENT_CONFIG_FILE, does not exist"]);
+        let world = world().file("home/clouds.yaml", "clouds: {a: {auth: {auth_url: http://a}}}");
         std::fs::create_dir(world.dir.path().join("here/clouds.yaml")).unwrap();
-        assert_eq!(
-            world.warnings(),
-            ["cannot read `here/clouds.yaml`: is a directory; skipping it"]
-        );
+        assert_eq!(world.warnings(), ["cannot read `here/clouds.yaml`: is a directory; skipping it"]);
     }
 
     #[test]
@@ -1561,24 +1175,11 @@ mod tests {
         assert_eq!(image.region.as_deref(), Some("R2"));
         assert_eq!(image.service_name.as_deref(), Some("g"));
         assert_eq!(image.interface, [Interface::Admin, Interface::Public]);
-        assert_eq!(
-            (image.connect_retries, image.status_code_retries),
-            (Some(3), Some(5))
-        );
+        assert_eq!((image.connect_retries, image.status_code_retries), (Some(3), Some(5)));
         assert_eq!(image.retriable_status_codes, Some(vec![503, 504]));
         let identity = service.for_service("identity").unwrap();
-        assert_eq!(
-            (identity.region.as_deref(), identity.interface),
-            (Some("R1"), vec![Interface::Internal])
-        );
-        assert_eq!(
-            service
-                .for_service("block-storage")
-                .unwrap()
-                .api_version
-                .as_deref(),
-            Some("3")
-        );
+        assert_eq!((identity.region.as_deref(), identity.interface), (Some("R1"), vec![Interface::Internal]));
+        assert_eq!(service.for_service("block-storage").unwrap().api_version.as_deref(), Some("3"));
     }
 
     #[test]
@@ -1591,21 +1192,8 @@ mod tests {
         ] {
             assert!(world().clouds(&text).load().force_ipv4().unwrap(), "{text}");
         }
-        assert!(
-            world()
-                .env("OS_AUTH_URL", "http://e")
-                .env("OS_FORCE_IPV4", "1")
-                .load()
-                .force_ipv4()
-                .unwrap()
-        );
-        assert!(
-            !world()
-                .env("OS_AUTH_URL", "http://e")
-                .load()
-                .force_ipv4()
-                .unwrap()
-        );
+        assert!(world().env("OS_AUTH_URL", "http://e").env("OS_FORCE_IPV4", "1").load().force_ipv4().unwrap());
+        assert!(!world().env("OS_AUTH_URL", "http://e").load().force_ipv4().unwrap());
     }
 
     #[test]

@@ -81,11 +81,7 @@ fn redacted(value: &Value) -> Value {
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| {
-                let shown = if is_secret(key) {
-                    Value::from("<redacted>")
-                } else {
-                    redacted(value)
-                };
+                let shown = if is_secret(key) { Value::from("<redacted>") } else { redacted(value) };
                 (key.clone(), shown)
             })
             .collect(),
@@ -187,10 +183,7 @@ pub struct ServiceConfig {
 impl CloudConfig {
     /// The text of the top-level setting `key`.
     pub fn setting(&self, key: &str) -> Option<&str> {
-        self.settings
-            .get(key)
-            .and_then(Setting::text)
-            .filter(|text| !text.is_empty())
+        self.settings.get(key).and_then(Setting::text).filter(|text| !text.is_empty())
     }
 
     /// The text of `key` under `auth`; may be secret.
@@ -216,18 +209,12 @@ impl CloudConfig {
             }
         };
         let verify = verify && !self.truth("insecure")?.unwrap_or(false);
-        Ok(Tls {
-            verify,
-            cacert,
-            cert: file("cert"),
-            key: file("key"),
-        })
+        Ok(Tls { verify, cacert, cert: file("cert"), key: file("key") })
     }
 
     /// Which endpoints to take from the catalog, the best first.
     pub fn interface(&self) -> Result<Vec<Interface>> {
-        self.interface_of("interface")
-            .map(|found| found.unwrap_or_else(|| vec![Interface::Public]))
+        self.interface_of("interface").map(|found| found.unwrap_or_else(|| vec![Interface::Public]))
     }
 
     /// Where the image service is, whatever the catalog says.
@@ -262,9 +249,7 @@ impl CloudConfig {
 
     /// How long to wait for an answer; `None` if nobody said.
     pub fn api_timeout(&self) -> Result<Option<Duration>> {
-        Ok(self
-            .seconds("api_timeout")?
-            .filter(|timeout| !timeout.is_zero()))
+        Ok(self.seconds("api_timeout")?.filter(|timeout| !timeout.is_zero()))
     }
 
     /// Whether to stay away from IPv6 addresses.
@@ -309,10 +294,7 @@ impl CloudConfig {
         let Some(text) = self.setting(key) else {
             return Ok(None);
         };
-        text.trim()
-            .parse()
-            .map(Some)
-            .map_err(|_| self.wrong(key, "not a whole number"))
+        text.trim().parse().map(Some).map_err(|_| self.wrong(key, "not a whole number"))
     }
 
     fn numbers(&self, key: &str) -> Result<Option<Vec<u16>>> {
@@ -341,20 +323,15 @@ impl CloudConfig {
     /// A list, or text with commas.
     fn list(&self, key: &str) -> Option<Vec<&str>> {
         match &self.settings.get(key)?.value {
-            Value::Array(list) => Some(
-                list.iter()
-                    .map(|item| item.as_str().unwrap_or_default())
-                    .collect(),
-            ),
+            Value::Array(list) => Some(list.iter().map(|item| item.as_str().unwrap_or_default()).collect()),
             Value::String(text) if !text.is_empty() => Some(text.split(',').collect()),
             _ => None,
         }
     }
 
     fn endpoint_override(&self, service: &str) -> Option<&str> {
-        let written = ["endpoint_override", "endpoint"]
-            .iter()
-            .find_map(|key| self.setting(&self.service_key(service, key)?));
+        let written =
+            ["endpoint_override", "endpoint"].iter().find_map(|key| self.setting(&self.service_key(service, key)?));
         match self.auth_type() {
             // Without Keystone there is one address, for every service.
             "none" => written.or_else(|| self.auth("endpoint")),
@@ -368,35 +345,20 @@ impl CloudConfig {
         // https://service-types.openstack.org/service-types.json
         let own = service.to_ascii_lowercase().replace('-', "_");
         let names: &[&str] = match own.as_str() {
-            "block_storage" | "block_store" | "volumev3" | "volumev2" | "volume" => &[
-                "block_storage",
-                "volumev3",
-                "volumev2",
-                "volume",
-                "block_store",
-            ],
+            "block_storage" | "block_store" | "volumev3" | "volumev2" | "volume" => {
+                &["block_storage", "volumev3", "volumev2", "volume", "block_store"]
+            }
             _ => &[own.as_str()],
         };
-        names
-            .iter()
-            .map(|name| format!("{name}_{what}"))
-            .find(|key| self.settings.contains_key(key))
+        names.iter().map(|name| format!("{name}_{what}")).find(|key| self.settings.contains_key(key))
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        Surroundings {
-            home: self.home.clone(),
-            ..Default::default()
-        }
-        .expand_home(path)
+        Surroundings { home: self.home.clone(), ..Default::default() }.expand_home(path)
     }
 
     fn wrong(&self, key: &str, what: &str) -> Error {
-        let origin = self
-            .settings
-            .get(key)
-            .map_or(Origin::Default, |setting| setting.origin.clone());
-        Error::config(format!("`{key}` is {what} (from {origin})"))
-            .next(format!("correct `{key}` there"))
+        let origin = self.settings.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        Error::config(format!("`{key}` is {what} (from {origin})")).next(format!("correct `{key}` there"))
     }
 }

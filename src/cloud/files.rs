@@ -39,11 +39,7 @@ pub(super) struct Search {
 /// As openstacksdk, a file that cannot be read or parsed is passed over with a
 /// warning. But one that the user named is an error when broken: going on
 /// would sign in with somebody else's file.
-pub(super) fn search(
-    stem: &str,
-    explicit: Option<(&str, &str)>,
-    surroundings: &Surroundings,
-) -> Result<Search> {
+pub(super) fn search(stem: &str, explicit: Option<(&str, &str)>, surroundings: &Surroundings) -> Result<Search> {
     let mut search = Search::default();
     if let Some((variable, path)) = explicit {
         let path = surroundings.directory.join(path);
@@ -52,17 +48,12 @@ pub(super) fn search(
                 search.found = Some((path.clone(), parse(&path, &text)?));
                 return Ok(search);
             }
-            Ok(None) => search.warnings.push(format!(
-                "`{}`, named by {variable}, does not exist",
-                path.display()
-            )),
+            Ok(None) => search.warnings.push(format!("`{}`, named by {variable}, does not exist", path.display())),
             Err(error) => search.warnings.push(error.message),
         }
     }
     let dirs = std::iter::once(&surroundings.directory).chain(&surroundings.config_dirs);
-    for path in dirs
-        .flat_map(|dir| ["yaml", "yml", "json"].map(|suffix| dir.join(format!("{stem}.{suffix}"))))
-    {
+    for path in dirs.flat_map(|dir| ["yaml", "yml", "json"].map(|suffix| dir.join(format!("{stem}.{suffix}")))) {
         match read(&path) {
             Ok(None) => {}
             Ok(Some(text)) => match parse(&path, &text) {
@@ -71,15 +62,11 @@ pub(super) fn search(
                     return Ok(search);
                 }
                 Err(error) => {
-                    search
-                        .warnings
-                        .push(format!("{}; skipping it", error.message));
+                    search.warnings.push(format!("{}; skipping it", error.message));
                     search.broken.get_or_insert(error);
                 }
             },
-            Err(error) => search
-                .warnings
-                .push(format!("{}; skipping it", error.message)),
+            Err(error) => search.warnings.push(format!("{}; skipping it", error.message)),
         }
     }
     Ok(search)
@@ -87,24 +74,16 @@ pub(super) fn search(
 
 /// The text of the file at `path`; `None` if there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let failed =
-        |error: &std::io::Error| Error::io(format!("cannot read `{}`", path.display()), error);
+    let failed = |error: &std::io::Error| Error::io(format!("cannot read `{}`", path.display()), error);
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         Err(error) => return Err(failed(&error)),
     };
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(&error))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     Ok(Some(bytes))
 }
 
@@ -118,11 +97,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
         return Err(wrong(format!("is larger than {} MiB", MAX_BYTES >> 20)));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         wrong(format!("is not UTF-8 text (line {line})"))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -174,14 +149,9 @@ impl Node {
             Node::Null => Value::Null,
             Node::Text(text) => Value::String(text),
             Node::Plain => Value::String(written(source, place).to_owned()),
-            Node::List(list) => list
-                .into_iter()
-                .map(|node| node.value.into_value(source, &node.defined))
-                .collect(),
+            Node::List(list) => list.into_iter().map(|node| node.value.into_value(source, &node.defined)).collect(),
             Node::Map(map) => Value::Object(
-                map.into_iter()
-                    .map(|(key, node)| (key, node.value.into_value(source, &node.defined)))
-                    .collect(),
+                map.into_iter().map(|(key, node)| (key, node.value.into_value(source, &node.defined))).collect(),
             ),
         }
     }
@@ -190,17 +160,11 @@ impl Node {
 /// What stands in `source` at `place`.
 fn written<'a>(source: &'a str, place: &serde_saphyr::Location) -> &'a str {
     let span = place.span();
-    let range = span
-        .byte_offset()
-        .zip(span.byte_len())
-        .and_then(|(start, len)| {
-            let start = usize::try_from(start).ok()?;
-            Some(start..start.checked_add(usize::try_from(len).ok()?)?)
-        });
-    range
-        .and_then(|range| source.get(range))
-        .unwrap_or_default()
-        .trim()
+    let range = span.byte_offset().zip(span.byte_len()).and_then(|(start, len)| {
+        let start = usize::try_from(start).ok()?;
+        Some(start..start.checked_add(usize::try_from(len).ok()?)?)
+    });
+    range.and_then(|range| source.get(range)).unwrap_or_default().trim()
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -246,10 +210,7 @@ impl<'de> Deserialize<'de> for Node {
                 Ok(Node::Text(text.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut seq: A,
-            ) -> std::result::Result<Node, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Node, A::Error> {
                 let mut list = Vec::new();
                 while let Some(node) = seq.next_element()? {
                     list.push(node);
@@ -257,10 +218,7 @@ impl<'de> Deserialize<'de> for Node {
                 Ok(Node::List(list))
             }
 
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Node, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Node, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
@@ -279,21 +237,14 @@ fn text_only(value: Value) -> Value {
         Value::Bool(flag) => Value::String(flag.to_string()),
         Value::Number(number) => Value::String(number.to_string()),
         Value::Array(list) => list.into_iter().map(text_only).collect(),
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(key, value)| (key, text_only(value)))
-                .collect(),
-        ),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, text_only(value))).collect()),
         other => other,
     }
 }
 
 /// An entry that was written in JSON, as if it had been read from a file.
 pub(super) fn entry_of_json(entry: Map<String, Value>) -> Map<String, Value> {
-    entry
-        .into_iter()
-        .map(|(key, value)| (key, text_only(value)))
-        .collect()
+    entry.into_iter().map(|(key, value)| (key, text_only(value))).collect()
 }
 
 /// `map` with `-` in its keys, and in those of the mappings inside, replaced
@@ -312,8 +263,7 @@ pub(super) fn with_underscores(map: &Map<String, Value>) -> Map<String, Value> {
 
 /// Whether a profile's name is an address.
 pub(super) fn is_url(name: &str) -> bool {
-    name.split_once("://")
-        .is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty())
+    name.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty())
 }
 
 #[cfg(test)]
@@ -351,34 +301,17 @@ mod tests {
             "{x",
         ] {
             let quoted = typed.starts_with('{');
-            let text = if quoted {
-                format!("k: '{typed}'")
-            } else {
-                format!("k: {typed}")
-            };
+            let text = if quoted { format!("k: '{typed}'") } else { format!("k: {typed}") };
             assert_eq!(yaml(&text), json!({"k": typed}), "{typed}");
-            assert_eq!(
-                yaml(&format!("k: \"{typed}\"")),
-                json!({"k": typed}),
-                "quoted {typed}"
-            );
+            assert_eq!(yaml(&format!("k: \"{typed}\"")), json!({"k": typed}), "quoted {typed}");
         }
-        assert_eq!(
-            yaml("k: 0123   # my pin\nl: [1, é, 2]\n"),
-            json!({"k": "0123", "l": ["1", "é", "2"]})
-        );
-        assert_eq!(
-            yaml("é: ü # ö\nk: 1e5 # ä\n"),
-            json!({"é": "ü", "k": "1e5"})
-        );
+        assert_eq!(yaml("k: 0123   # my pin\nl: [1, é, 2]\n"), json!({"k": "0123", "l": ["1", "é", "2"]}));
+        assert_eq!(yaml("é: ü # ö\nk: 1e5 # ä\n"), json!({"é": "ü", "k": "1e5"}));
         assert_eq!(
             yaml("k:\nl: ~\nm: null\nn: ''\no: 'null'\n"),
             json!({"k": null, "l": null, "m": null, "n": "", "o": "null"})
         );
-        assert_eq!(
-            yaml("k: !!str 5\nl: !!int 0x5\n"),
-            json!({"k": "5", "l": "0x5"})
-        );
+        assert_eq!(yaml("k: !!str 5\nl: !!int 0x5\n"), json!({"k": "5", "l": "0x5"}));
         assert_eq!(yaml("k: |\n  0123\n  4\n"), json!({"k": "0123\n4\n"}));
     }
 
@@ -405,10 +338,7 @@ mod tests {
     fn json_scalars_are_text_as_well() {
         let path = Path::new("/x/clouds.json");
         let content = parse(path, br#"{"a": {"verify": false, "n": 5, "none": null}}"#).unwrap();
-        assert_eq!(
-            Value::Object(content),
-            json!({"a": {"verify": "false", "n": "5", "none": null}})
-        );
+        assert_eq!(Value::Object(content), json!({"a": {"verify": "false", "n": "5", "none": null}}));
     }
 
     #[test]
@@ -419,21 +349,9 @@ mod tests {
                 "clouds:\n  a:\n    password: hunter2\n   b: [hunter2\n",
                 "`/x/clouds.yaml` is not valid YAML (line 4)",
             ),
-            (
-                "clouds.json",
-                "{\n\"password\": hunter2}",
-                "`/x/clouds.json` is not valid JSON (line 2)",
-            ),
-            (
-                "clouds.yaml",
-                "- hunter2\n",
-                "`/x/clouds.yaml` does not hold a mapping",
-            ),
-            (
-                "clouds.yaml",
-                "hunter2",
-                "`/x/clouds.yaml` does not hold a mapping",
-            ),
+            ("clouds.json", "{\n\"password\": hunter2}", "`/x/clouds.json` is not valid JSON (line 2)"),
+            ("clouds.yaml", "- hunter2\n", "`/x/clouds.yaml` does not hold a mapping"),
+            ("clouds.yaml", "hunter2", "`/x/clouds.yaml` does not hold a mapping"),
         ] {
             let error = parse(&Path::new("/x").join(file), text.as_bytes()).unwrap_err();
             assert_eq!(error.message, message);
@@ -447,10 +365,7 @@ mod tests {
     fn size_and_depth_are_bounded() {
         let path = Path::new("/x/clouds.yaml");
         let large = vec![b'#'; usize::try_from(MAX_BYTES).unwrap() + 1];
-        assert_eq!(
-            parse(path, &large).unwrap_err().message,
-            "`/x/clouds.yaml` is larger than 8 MiB"
-        );
+        assert_eq!(parse(path, &large).unwrap_err().message, "`/x/clouds.yaml` is larger than 8 MiB");
         let deep = "[".repeat(100_000);
         assert!(parse(path, deep.as_bytes()).is_err());
         assert!(parse(Path::new("/x/clouds.json"), deep.as_bytes()).is_err());
@@ -466,12 +381,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_an_empty_mapping() {
         for text in ["", "\n", "# nothing\n", "---\n", "\u{feff}"] {
-            assert!(
-                parse(Path::new("clouds.yaml"), text.as_bytes())
-                    .unwrap()
-                    .is_empty(),
-                "{text:?}"
-            );
+            assert!(parse(Path::new("clouds.yaml"), text.as_bytes()).unwrap().is_empty(), "{text:?}");
         }
     }
 }

@@ -1,19 +1,24 @@
 //! From a cloud's name to a signed-in endpoint.
 //!
-//! The first half is here: [`options`] are the flags, [`surroundings`] what
-//! the process was started with, [`files`] finds and reads `clouds.yaml` and
-//! its relatives, [`vendors`] knows the public clouds, [`clouds`] merges all of
+//! First who and where: [`options`] are the flags, [`surroundings`] what the
+//! process was started with, [`files`] finds and reads `clouds.yaml` and its
+//! relatives, [`vendors`] knows the public clouds, [`clouds`] merges all of
 //! them, and [`config`] is the result: one [`CloudConfig`] in which every
-//! value remembers where it came from. Nothing here opens a connection.
+//! value remembers where it came from. Then signing in: [`auth`] holds the
+//! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are.
 
+pub mod auth;
+mod catalog;
 pub mod clouds;
 pub mod config;
 mod files;
 pub mod options;
+mod session;
 pub mod surroundings;
 mod vendors;
 
 pub use clouds::{cloud_names, load};
 pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting, Tls};
 pub use options::Flags;
+pub use session::Session;
 pub use surroundings::Surroundings;

@@ -82,39 +82,24 @@ const fn auth(
     value: &'static str,
     help: &'static str,
 ) -> CloudOption {
-    CloudOption {
-        place: Place::Auth,
-        ..top(flag, variables, key, value, help)
-    }
+    CloudOption { place: Place::Auth, ..top(flag, variables, key, value, help) }
 }
 
 const fn switch(flag: &'static str, key: &'static str, help: &'static str) -> CloudOption {
-    CloudOption {
-        value: None,
-        ..top(flag, &[], key, "", help)
-    }
+    CloudOption { value: None, ..top(flag, &[], key, "", help) }
 }
 
 impl CloudOption {
     const fn secret(self) -> Self {
-        CloudOption {
-            secret: true,
-            ..self
-        }
+        CloudOption { secret: true, ..self }
     }
 
     const fn long(self) -> Self {
-        CloudOption {
-            shown: Shown::Long,
-            ..self
-        }
+        CloudOption { shown: Shown::Long, ..self }
     }
 
     const fn hidden(self) -> Self {
-        CloudOption {
-            shown: Shown::Never,
-            ..self
-        }
+        CloudOption { shown: Shown::Never, ..self }
     }
 
     const fn one_of(self, choices: &'static [&'static str]) -> Self {
@@ -203,10 +188,7 @@ pub const OPTIONS: &[CloudOption] = &[
 const EXCLUSIVE: &[(&str, &str)] = &[
     ("verify", "insecure"),
     ("os-remote-project-name", "os-remote-project-id"),
-    (
-        "os-remote-project-domain-name",
-        "os-remote-project-domain-id",
-    ),
+    ("os-remote-project-domain-name", "os-remote-project-domain-id"),
 ];
 
 /// The configuration key that `key` of an entry means, and its place; the
@@ -226,10 +208,7 @@ pub(super) fn sort_key(key: &str, place: Place) -> (Place, String, bool) {
         _ => key,
     };
     // `scope` alone is no option's name: it means something only under `auth:`.
-    let known = key != "scope"
-        && OPTIONS
-            .iter()
-            .any(|option| option.place == Place::Auth && option.key == renamed);
+    let known = key != "scope" && OPTIONS.iter().any(|option| option.place == Place::Auth && option.key == renamed);
     if place == Place::Auth || known {
         return (Place::Auth, renamed.to_owned(), renamed != key);
     }
@@ -238,9 +217,7 @@ pub(super) fn sort_key(key: &str, place: Place) -> (Place, String, bool) {
         "auth_plugin" => Some("auth_type".to_owned()),
         "timeout" | "api_timeout" => None,
         _ if key.ends_with("timeout") => Some("api_timeout".to_owned()),
-        _ => key
-            .strip_suffix("endpoint_type")
-            .map(|prefix| format!("{prefix}interface")),
+        _ => key.strip_suffix("endpoint_type").map(|prefix| format!("{prefix}interface")),
     };
     match renamed {
         Some(renamed) => (Place::Top, renamed, true),
@@ -251,19 +228,8 @@ pub(super) fn sort_key(key: &str, place: Place) -> (Place, String, bool) {
 /// Whether the value of `key` must never be shown. Names that the table does
 /// not know are judged by their look: a file can hold any key.
 pub(super) fn is_secret(key: &str) -> bool {
-    OPTIONS
-        .iter()
-        .any(|option| option.secret && option.key == key)
-        || [
-            "password",
-            "passwd",
-            "secret",
-            "token",
-            "passphrase",
-            "private_key",
-        ]
-        .iter()
-        .any(|word| key.contains(word))
+    OPTIONS.iter().any(|option| option.secret && option.key == key)
+        || ["password", "passwd", "secret", "token", "passphrase", "private_key"].iter().any(|word| key.contains(word))
             && !OPTIONS.iter().any(|option| option.key == key)
 }
 
@@ -317,17 +283,12 @@ impl Flags {
         while let Some(matches) = level {
             for option in OPTIONS {
                 if matches.try_contains_id(option.flag).is_err()
-                    || matches.value_source(option.flag)
-                        != Some(clap::parser::ValueSource::CommandLine)
+                    || matches.value_source(option.flag) != Some(clap::parser::ValueSource::CommandLine)
                 {
                     continue;
                 }
                 let text = match option.value {
-                    Some(_) => matches
-                        .try_get_one::<String>(option.flag)
-                        .ok()
-                        .flatten()
-                        .cloned(),
+                    Some(_) => matches.try_get_one::<String>(option.flag).ok().flatten().cloned(),
                     None => Some("true".to_owned()),
                 };
                 if let Some(text) = text.filter(|text| !text.is_empty()) {
@@ -368,19 +329,10 @@ pub(super) enum Given {
 
 impl CloudOption {
     /// The value given by flag, else by variable.
-    pub(super) fn given<'a>(
-        &self,
-        flags: &'a Flags,
-        surroundings: &'a Surroundings,
-    ) -> Option<(&'a str, Given)> {
-        flags
-            .get(self.flag)
-            .map(|text| (text, Given::Flag))
-            .or_else(|| {
-                self.variables
-                    .iter()
-                    .find_map(|name| Some((surroundings.variable(name)?, Given::Variable(name))))
-            })
+    pub(super) fn given<'a>(&self, flags: &'a Flags, surroundings: &'a Surroundings) -> Option<(&'a str, Given)> {
+        flags.get(self.flag).map(|text| (text, Given::Flag)).or_else(|| {
+            self.variables.iter().find_map(|name| Some((surroundings.variable(name)?, Given::Variable(name))))
+        })
     }
 }
 
@@ -414,12 +366,7 @@ mod tests {
         for option in OPTIONS.iter().filter(|option| option.place == Place::Auth) {
             let beside = option.flag.trim_start_matches("os-").replace('-', "_");
             let (place, key, _) = sort_key(&beside, Place::Top);
-            assert_eq!(
-                (place, key.as_str()),
-                (Place::Auth, option.key),
-                "{}",
-                option.flag
-            );
+            assert_eq!((place, key.as_str()), (Place::Auth, option.key), "{}", option.flag);
         }
     }
 
@@ -433,14 +380,8 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_flag_wins() {
-        assert_eq!(
-            parse("rimg --os-cloud a --os-cloud b image list").get("os-cloud"),
-            Some("b")
-        );
-        assert_eq!(
-            parse("rimg --os-cloud a image list --os-cloud b").get("os-cloud"),
-            Some("b")
-        );
+        assert_eq!(parse("rimg --os-cloud a --os-cloud b image list").get("os-cloud"), Some("b"));
+        assert_eq!(parse("rimg --os-cloud a image list --os-cloud b").get("os-cloud"), Some("b"));
     }
 
     #[test]
@@ -455,10 +396,7 @@ mod tests {
             "rimg --os-remote-project-id 1 --os-remote-project-name n image list",
             "rimg --os-interface nowhere image list",
         ] {
-            assert!(
-                command().try_get_matches_from(line.split(' ')).is_err(),
-                "{line}"
-            );
+            assert!(command().try_get_matches_from(line.split(' ')).is_err(), "{line}");
         }
     }
 
@@ -467,12 +405,7 @@ mod tests {
         let help = command().render_long_help().to_string();
         assert!(help.contains("[env: OS_AUTH_URL]"));
         assert!(!help.contains("--os-tenant-name"));
-        assert!(
-            !command()
-                .render_help()
-                .to_string()
-                .contains("--os-device-authorization-endpoint")
-        );
+        assert!(!command().render_help().to_string().contains("--os-device-authorization-endpoint"));
     }
 
     #[test]
@@ -483,21 +416,10 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_table_and_by_look() {
-        for key in [
-            "password",
-            "token",
-            "application_credential_secret",
-            "my_secret",
-            "code",
-        ] {
+        for key in ["password", "token", "application_credential_secret", "my_secret", "code"] {
             assert!(is_secret(key), "{key}");
         }
-        for key in [
-            "username",
-            "access_token_endpoint",
-            "access_token_type",
-            "auth_url",
-        ] {
+        for key in ["username", "access_token_endpoint", "access_token_type", "auth_url"] {
             assert!(!is_secret(key), "{key}");
         }
     }

@@ -4,9 +4,9 @@ use http::Method as Verb;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::CloudConfig;
 use super::auth::{self, Given, How, Method};
 use super::catalog::Catalog;
-use super::CloudConfig;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request};
 use crate::interrupt::Interrupt;
@@ -25,13 +25,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// Signs in as `config` says.
+    /// Signs in as `config` says. With `ask` a missing password is asked for
+    /// on a terminal, until interrupted.
     ///
     /// # Errors
     /// Something needed is missing; Keystone cannot be reached or refuses.
-    pub async fn sign_in(config: CloudConfig, http: Http, interrupt: &Interrupt) -> Result<Self> {
+    pub async fn sign_in(config: CloudConfig, http: Http, ask: Option<&Interrupt>) -> Result<Self> {
         let plugin = auth::plugin(config.auth_type())?;
-        let given = Given::collect(&config, plugin, interrupt).await?;
+        let given = Given::collect(&config, plugin, ask).await?;
         let session = match plugin.how {
             How::Without(credential) => Session {
                 credential: credential(&given)?,
@@ -93,9 +94,9 @@ impl Session {
         };
         match self.find("projects", name_or_id, domain.as_deref()).await {
             Err(error) if error.kind == Kind::Forbidden => {
-                self.http.log().warn(&format!(
-                    "this user may not look projects up, so `{name_or_id}` is taken for the ID of one"
-                ));
+                self.http
+                    .log()
+                    .warn(&format!("this user may not look projects up, so `{name_or_id}` is taken for the ID of one"));
                 Ok(name_or_id.to_owned())
             }
             found => found,
@@ -125,7 +126,11 @@ impl Session {
             several => {
                 let error = Error::new(Kind::Ambiguous, format!("{} {what} are named `{name_or_id}`", several.len()))
                     .details(several.iter().map(|id| (*id).to_owned()));
-                Err(if one == "project" { error.next("say which with `--project-domain`, or use its ID") } else { error })
+                Err(if one == "project" {
+                    error.next("say which with `--project-domain`, or use its ID")
+                } else {
+                    error
+                })
             }
         }
     }
@@ -196,7 +201,8 @@ fn token_request(methods: &[Method], scope: Option<&Value>) -> Value {
 async fn post_token(config: &CloudConfig, http: &Http, body: &Value) -> Result<(Answer, Url)> {
     let text = auth::auth_url(config)?;
     let not_a_url = || {
-        Error::config(format!("`auth_url` is not a URL: `{text}`")).next("it should look like `https://identity.example.org/v3`")
+        Error::config(format!("`auth_url` is not a URL: `{text}`"))
+            .next("it should look like `https://identity.example.org/v3`")
     };
     let mut root = Url::parse(text).map_err(|_| not_a_url())?;
     if root.host().is_none() {
@@ -237,9 +243,10 @@ async fn discovered(http: &Http, auth_url: &str) -> Result<Option<Url>> {
         Err(_) => return Ok(None),
     };
     let versions = listed.pointer("/versions/values").or_else(|| listed.get("versions")).and_then(Value::as_array);
-    let v3 = versions.into_iter().flatten().find(|v| {
-        v.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("v3"))
-    });
+    let v3 = versions
+        .into_iter()
+        .flatten()
+        .find(|v| v.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("v3")));
     let link = v3.and_then(|v| v.pointer("/links/0/href")?.as_str()).and_then(|link| Url::parse(link).ok());
     Ok(link.map(|link| {
         // Behind a proxy Keystone may not know its own name; ours is the one that works.
@@ -262,7 +269,8 @@ async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure:
     let mut body = token_request(methods, None);
     body["auth"]["scope"] = json!("unscoped");
     let Ok((answer, root)) = post_token(config, http, &body).await else { return refused(config, failure) };
-    let Some(token) = answer.header("x-subject-token").map(str::to_owned).filter(|_| answer.status().is_success()) else {
+    let Some(token) = answer.header("x-subject-token").map(str::to_owned).filter(|_| answer.status().is_success())
+    else {
         return refused(config, failure);
     };
     let mut url = root;
@@ -280,7 +288,8 @@ async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure:
     let projects = listed.get("projects").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut names: Vec<&str> = projects.iter().filter_map(|project| project.get("name")?.as_str()).collect();
     names.sort_unstable();
-    let error = Error::new(Kind::Auth, format!("the user may sign in, but not to project `{project}`")).with_status(401);
+    let error =
+        Error::new(Kind::Auth, format!("the user may sign in, but not to project `{project}`")).with_status(401);
     match names.as_slice() {
         [] => error.next("this user has no project: ask who runs the cloud for a role in one"),
         names if names.contains(&project) => {
@@ -292,7 +301,8 @@ async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure:
 
 /// Keystone's refusal, and where what it refused came from.
 fn refused(config: &CloudConfig, failure: Error) -> Error {
-    let keys = ["username", "user_id", "password", "token", "application_credential_id", "application_credential_secret"];
+    let keys =
+        ["username", "user_id", "password", "token", "application_credential_id", "application_credential_secret"];
     let origins: Vec<String> = keys
         .iter()
         .filter_map(|key| config.auth.get(*key).map(|setting| format!("`{key}` came from {}", setting.origin)))
@@ -307,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_token_request_has_the_published_form() {
-        let method = Method { name: "password", body: json!({"user": {"id": "u", "password": "p"}}), has_own_scope: false };
+        let method =
+            Method { name: "password", body: json!({"user": {"id": "u", "password": "p"}}), has_own_scope: false };
         let scope = json!({"project": {"id": "p"}});
         assert_eq!(
             token_request(&[method], Some(&scope)),

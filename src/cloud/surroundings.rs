@@ -39,10 +39,7 @@ impl Surroundings {
 
     /// The variable `name`; one set to the empty string counts as not set.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// `path` with a leading `~` replaced by the home directory.
@@ -63,12 +60,7 @@ impl Surroundings {
 ///
 /// <https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html#config-files>
 fn config_dirs(variables: &BTreeMap<String, String>, home: Option<&Path>) -> Vec<PathBuf> {
-    let set = |name: &str| {
-        variables
-            .get(name)
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty())
-    };
+    let set = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let mut found = Vec::new();
     match set("XDG_CONFIG_HOME") {
         Some(dir) => found.push(Path::new(dir).join("openstack")),
@@ -86,9 +78,9 @@ fn config_dirs(variables: &BTreeMap<String, String>, home: Option<&Path>) -> Vec
         None if cfg!(target_os = "macos") => {
             found.push(PathBuf::from("/Library/Application Support/openstack"));
         }
-        None if cfg!(windows) => found.extend(
-            set("ProgramData").map(|dir| Path::new(dir).join("OpenStack").join("openstack")),
-        ),
+        None if cfg!(windows) => {
+            found.extend(set("ProgramData").map(|dir| Path::new(dir).join("OpenStack").join("openstack")))
+        }
         None => found.push(PathBuf::from("/etc/xdg/openstack")),
     }
     found.push(PathBuf::from("/etc/openstack"));
@@ -117,10 +109,7 @@ mod tests {
 
     #[test]
     fn tilde_is_the_home_directory_only_at_the_start_of_a_path() {
-        let around = Surroundings {
-            home: Some("/home/ada".into()),
-            ..Default::default()
-        };
+        let around = Surroundings { home: Some("/home/ada".into()), ..Default::default() };
         for (typed, meant) in [
             ("~/ca.pem", "/home/ada/ca.pem"),
             ("~", "/home/ada"),
@@ -134,25 +123,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn search_path_follows_xdg_and_snap() {
-        let variables: BTreeMap<String, String> = [
-            ("XDG_CONFIG_HOME", "/x"),
-            ("XDG_CONFIG_DIRS", "/site1:/site2"),
-            ("SNAP_REAL_HOME", "/home/real"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        let expected: Vec<PathBuf> = [
-            "/x/openstack",
-            "/home/real/.config/openstack",
-            "/site1/openstack",
-            "/site2/openstack",
-            "/etc/openstack",
-        ]
-        .map(PathBuf::from)
-        .into();
-        assert_eq!(
-            config_dirs(&variables, Some(Path::new("/home/snap"))),
-            expected
-        );
+        let variables: BTreeMap<String, String> =
+            [("XDG_CONFIG_HOME", "/x"), ("XDG_CONFIG_DIRS", "/site1:/site2"), ("SNAP_REAL_HOME", "/home/real")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        let expected: Vec<PathBuf> =
+            ["/x/openstack", "/home/real/.config/openstack", "/site1/openstack", "/site2/openstack", "/etc/openstack"]
+                .map(PathBuf::from)
+                .into();
+        assert_eq!(config_dirs(&variables, Some(Path::new("/home/snap"))), expected);
     }
 }

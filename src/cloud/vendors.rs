@@ -16,13 +16,9 @@ const VENDORS: &str = include_str!("vendors.json");
 ///
 /// A vendor that has shut down is an error, a deprecated one adds to
 /// `warnings`.
-pub(super) fn profile(
-    name: &str,
-    cloud: &str,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Map<String, Value>>> {
-    let mut vendors: Map<String, Value> = serde_json::from_str(VENDORS)
-        .map_err(|_| Error::config("the bundled vendor profiles are damaged"))?;
+pub(super) fn profile(name: &str, cloud: &str, warnings: &mut Vec<String>) -> Result<Option<Map<String, Value>>> {
+    let mut vendors: Map<String, Value> =
+        serde_json::from_str(VENDORS).map_err(|_| Error::config("the bundled vendor profiles are damaged"))?;
     let Some(Value::Object(entry)) = vendors.remove(name) else {
         // A profile at `https://host` is a document to fetch. Reading the
         // configuration makes no connection: the answer would decide where the
@@ -53,9 +49,7 @@ pub(super) fn profile(
             .next("choose another cloud with --os-cloud, or take the profile out of the entry"));
         }
         Some("deprecated") => {
-            warnings.push(format!(
-                "the vendor profile `{name}` is deprecated: {message}"
-            ));
+            warnings.push(format!("the vendor profile `{name}` is deprecated: {message}"));
         }
         _ => {}
     }
@@ -72,16 +66,11 @@ mod tests {
         let vendors: Map<String, Value> = serde_json::from_str(VENDORS).unwrap();
         assert_eq!(vendors.len(), 25);
         for (name, entry) in &vendors {
-            let shut = entry
-                .get("status")
-                .is_some_and(|status| status == "shutdown");
+            let shut = entry.get("status").is_some_and(|status| status == "shutdown");
             let address = entry.get("auth_url").and_then(Value::as_str);
             // bluebox has always been a profile for private clouds.
             if name != "bluebox" && !shut {
-                assert!(
-                    address.is_some_and(|url| url.starts_with("https://")),
-                    "{name}"
-                );
+                assert!(address.is_some_and(|url| url.starts_with("https://")), "{name}");
             }
         }
     }
@@ -99,10 +88,7 @@ mod tests {
     fn a_deprecated_vendor_is_a_warning() {
         let mut warnings = Vec::new();
         assert!(profile("fuga", "mine", &mut warnings).unwrap().is_some());
-        assert_eq!(
-            warnings,
-            ["the vendor profile `fuga` is deprecated: its API no longer answers"]
-        );
+        assert_eq!(warnings, ["the vendor profile `fuga` is deprecated: its API no longer answers"]);
     }
 
     #[test]

@@ -68,12 +68,8 @@ impl fmt::Display for Danger {
             Danger::Version => "it is of a version of its format that glance refuses",
             Danger::Banned => "glance never accepts this format",
             Danger::Parent => "it holds only the changes to another image",
-            Danger::VmdkSubformat => {
-                "it is a vmdk of another kind than monolithicSparse or streamOptimized"
-            }
-            Danger::VmdkDescriptorOnly => {
-                "it only describes a vmdk disk, the data is in other files"
-            }
+            Danger::VmdkSubformat => "it is a vmdk of another kind than monolithicSparse or streamOptimized",
+            Danger::VmdkDescriptorOnly => "it only describes a vmdk disk, the data is in other files",
             Danger::VmdkNoDescriptor => "the descriptor of the vmdk is missing or not readable",
             Danger::VmdkDescriptorLine => "the descriptor of the vmdk has a line of no known sort",
             Danger::VmdkNoExtent => "the descriptor of the vmdk names no extent",

@@ -9,11 +9,7 @@ const DESCRIPTOR: usize = 32 << 10;
 pub(super) const NEEDS: usize = DESCRIPTOR + (2 << 10);
 
 pub(super) fn matches(head: &Seen) -> bool {
-    head.bytes.len() >= NEEDS
-        && matches!(
-            &head.bytes[DESCRIPTOR + 1..DESCRIPTOR + 6],
-            b"CD001" | b"NSR02" | b"NSR03"
-        )
+    head.bytes.len() >= NEEDS && matches!(&head.bytes[DESCRIPTOR + 1..DESCRIPTOR + 6], b"CD001" | b"NSR02" | b"NSR03")
 }
 
 pub(super) fn inspect(head: &Seen) -> Findings {
@@ -22,14 +18,8 @@ pub(super) fn inspect(head: &Seen) -> Findings {
     let block_size = le16(descriptor, 128).map(u64::from);
     // Only a primary volume descriptor (type 1) has the size.
     let primary = descriptor.first() == Some(&1);
-    let virtual_size = blocks
-        .zip(block_size)
-        .filter(|_| primary)
-        .map(|(n, size)| n * size);
-    Findings {
-        virtual_size,
-        ..Findings::default()
-    }
+    let virtual_size = blocks.zip(block_size).filter(|_| primary).map(|(n, size)| n * size);
+    Findings { virtual_size, ..Findings::default() }
 }
 
 #[cfg(test)]
@@ -67,18 +57,8 @@ mod tests {
     #[test]
     fn too_little_of_a_stream_leaves_it_open() {
         let image = sample(300);
-        assert!(
-            inspect_prefix(&image[..NEEDS - 1], false)
-                .maybe
-                .contains(&DiskFormat::Iso)
-        );
-        assert_eq!(
-            inspect_prefix(&image[..NEEDS - 1], true).format,
-            DiskFormat::Raw
-        );
-        assert_eq!(
-            inspect_prefix(&image[..NEEDS], false).format,
-            DiskFormat::Iso
-        );
+        assert!(inspect_prefix(&image[..NEEDS - 1], false).maybe.contains(&DiskFormat::Iso));
+        assert_eq!(inspect_prefix(&image[..NEEDS - 1], true).format, DiskFormat::Raw);
+        assert_eq!(inspect_prefix(&image[..NEEDS], false).format, DiskFormat::Iso);
     }
 }

@@ -20,9 +20,7 @@ pub(super) fn inspect(head: &Seen, length: Option<u64>) -> Findings {
     match be16(header, 6) {
         Some(1) => {
             let payload = be32(header, 104).map(|sectors| u64::from(sectors) * 512);
-            found.virtual_size = length
-                .zip(payload)
-                .and_then(|(all, own)| all.checked_sub(own));
+            found.virtual_size = length.zip(payload).and_then(|(all, own)| all.checked_sub(own));
             if length.is_some() && found.virtual_size.is_none() {
                 found.danger(Danger::Malformed);
             }

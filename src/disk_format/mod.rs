@@ -101,10 +101,7 @@ impl DiskFormat {
     /// Whether the bytes must be unpacked before they are a disk.
     pub fn is_packed(self) -> bool {
         use DiskFormat::*;
-        matches!(
-            self,
-            Gzip | Xz | Zstd | Bzip2 | Lz4 | Zip | SevenZip | Tar | Ova
-        )
+        matches!(self, Gzip | Xz | Zstd | Bzip2 | Lz4 | Zip | SevenZip | Tar | Ova)
     }
 }
 
@@ -233,8 +230,7 @@ fn look<S: Source>(image: &mut S) -> Result<Inspection, S::Error> {
     let head = image.at(0, HEAD)?;
     let partition_table = partitions::detect(&head.bytes);
 
-    let is =
-        |(format, _, matches): &(DiskFormat, usize, Matches)| matches(&head).then_some(*format);
+    let is = |(format, _, matches): &(DiskFormat, usize, Matches)| matches(&head).then_some(*format);
     let recognised: Vec<DiskFormat> = BY_HEAD.iter().filter_map(is).collect();
     let format = match recognised.first() {
         Some(format) => *format,
@@ -252,18 +248,13 @@ fn look<S: Source>(image: &mut S) -> Result<Inspection, S::Error> {
         DiskFormat::Luks => luks::inspect(&head, image.length()),
         DiskFormat::Qed => qed::inspect(&head),
         DiskFormat::Ploop => ploop::inspect(&head),
-        DiskFormat::Raw => Findings {
-            virtual_size: image.length(),
-            ..Findings::default()
-        },
+        DiskFormat::Raw => Findings { virtual_size: image.length(), ..Findings::default() },
         _ => Findings::default(),
     };
 
     match (recognised.as_slice(), partition_table) {
         // Glance counts a boot sector as a format, and checks it when it is the only one.
-        ([], Some(_)) => partitions::danger(&head.bytes)
-            .into_iter()
-            .for_each(|d| found.danger(d)),
+        ([], Some(_)) => partitions::danger(&head.bytes).into_iter().for_each(|d| found.danger(d)),
         // A bootable ISO is the one mixture that is meant.
         ([] | [_], None) | ([DiskFormat::Iso], Some(_)) => {}
         _ => found.danger(Danger::SeveralFormats),
@@ -309,11 +300,7 @@ fn unknown_to_glance<S: Source>(image: &mut S, head: &Seen) -> Result<DiskFormat
         return Ok(packed);
     }
     let fixed = vhd::matches_fixed(&image.end(vhd::FOOTER)?.bytes);
-    Ok(if fixed {
-        DiskFormat::VhdFixed
-    } else {
-        DiskFormat::Raw
-    })
+    Ok(if fixed { DiskFormat::VhdFixed } else { DiskFormat::Raw })
 }
 
 #[cfg(test)]

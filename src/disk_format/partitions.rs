@@ -20,14 +20,8 @@ pub(super) fn detect(head: &[u8]) -> Option<PartitionTable> {
     if !sector.ends_with(b"\x55\xaa") || fat {
         return None;
     }
-    let protective = sector[ENTRIES]
-        .chunks_exact(16)
-        .any(|entry| entry[4] == PROTECTIVE);
-    Some(if protective {
-        PartitionTable::Gpt
-    } else {
-        PartitionTable::Mbr
-    })
+    let protective = sector[ENTRIES].chunks_exact(16).any(|entry| entry[4] == PROTECTIVE);
+    Some(if protective { PartitionTable::Gpt } else { PartitionTable::Mbr })
 }
 
 /// The first thing in a boot sector that Glance refuses.
@@ -77,10 +71,7 @@ mod tests {
 
     #[test]
     fn a_partitioned_disk_is_raw() {
-        for (entries, table) in [
-            (&[LINUX, LINUX][..], PartitionTable::Mbr),
-            (&[PROTECTIVE], PartitionTable::Gpt),
-        ] {
+        for (entries, table) in [(&[LINUX, LINUX][..], PartitionTable::Mbr), (&[PROTECTIVE], PartitionTable::Gpt)] {
             let found = inspect_prefix(&sample(entries), true);
             assert_eq!(found.format, DiskFormat::Raw);
             assert_eq!(found.partition_table, Some(table));

@@ -21,10 +21,7 @@ pub(super) fn inspect(head: &Seen) -> Findings {
         false => le64(header, 36),
     };
     let virtual_size = sectors.and_then(|sectors| sectors.checked_mul(512));
-    let mut found = Findings {
-        virtual_size,
-        ..Findings::default()
-    };
+    let mut found = Findings { virtual_size, ..Findings::default() };
     if found.virtual_size.is_none() {
         found.missing(head);
     }

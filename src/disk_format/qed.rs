@@ -9,10 +9,7 @@ pub(super) fn matches(head: &Seen) -> bool {
 }
 
 pub(super) fn inspect(head: &Seen) -> Findings {
-    let mut found = Findings {
-        virtual_size: le64(&head.bytes, 48),
-        ..Findings::default()
-    };
+    let mut found = Findings { virtual_size: le64(&head.bytes, 48), ..Findings::default() };
     found.danger(Danger::Banned);
     found
 }

@@ -33,10 +33,7 @@ pub(super) trait Source {
     fn end(&mut self, count: usize) -> Result<Seen, Self::Error> {
         match self.length() {
             Some(length) => self.at(length.saturating_sub(count as u64), count),
-            None => Ok(Seen {
-                bytes: Vec::new(),
-                cut: true,
-            }),
+            None => Ok(Seen { bytes: Vec::new(), cut: true }),
         }
     }
 }

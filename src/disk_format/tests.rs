@@ -10,28 +10,16 @@ use super::*;
 fn samples() -> Vec<(DiskFormat, Vec<u8>)> {
     vec![
         (DiskFormat::Qcow2, qcow2::sample(3, 0, 1 << 20, 0)),
-        (
-            DiskFormat::Vmdk,
-            vmdk::sample(2048, vmdk::SPARSE_DESCRIPTOR),
-        ),
-        (
-            DiskFormat::Vmdk,
-            vmdk::SPARSE_DESCRIPTOR.as_bytes().to_vec(),
-        ),
+        (DiskFormat::Vmdk, vmdk::sample(2048, vmdk::SPARSE_DESCRIPTOR)),
+        (DiskFormat::Vmdk, vmdk::SPARSE_DESCRIPTOR.as_bytes().to_vec()),
         (DiskFormat::Vhd, vhd::sample(3, 1 << 20)),
-        (
-            DiskFormat::VhdFixed,
-            [vec![1; 4096], vhd::sample(2, 4096)].concat(),
-        ),
+        (DiskFormat::VhdFixed, [vec![1; 4096], vhd::sample(2, 4096)].concat()),
         (DiskFormat::Vhdx, vhdx::sample(1 << 20, 0)),
         (DiskFormat::Vdi, vdi::sample(1, 1 << 20)),
         (DiskFormat::Iso, iso::sample(18)),
         (DiskFormat::Luks, luks::sample(1)),
         (DiskFormat::Raw, partitions::sample(&[])),
-        (
-            DiskFormat::Ploop,
-            [&b"WithoutFreeSpace"[..], &[0; 100]].concat(),
-        ),
+        (DiskFormat::Ploop, [&b"WithoutFreeSpace"[..], &[0; 100]].concat()),
         (DiskFormat::Qed, [&b"QED\0"[..], &[0; 100]].concat()),
         (DiskFormat::Bzip2, b"BZh91AY&SY".to_vec()),
         (DiskFormat::Raw, Vec::new()),
@@ -61,10 +49,7 @@ impl<S: Source> Source for Counted<S> {
 
 /// Inspects as a file and as a stream; what both say must not differ.
 fn inspect_every_way(image: &[u8]) -> Inspection {
-    let mut counted = Counted {
-        source: Whole::new(Cursor::new(image)).unwrap(),
-        looks: 0,
-    };
+    let mut counted = Counted { source: Whole::new(Cursor::new(image)).unwrap(), looks: 0 };
     let file = look(&mut counted).unwrap();
     assert!(counted.looks <= 5, "{} looks", counted.looks);
     assert!(file.is_conclusive());
@@ -72,11 +57,7 @@ fn inspect_every_way(image: &[u8]) -> Inspection {
 
     let start = inspect_prefix(&image[..image.len().min(HEAD)], false);
     if start.format != file.format {
-        assert!(
-            start.maybe.contains(&file.format),
-            "{:?} was a guess",
-            start.format
-        );
+        assert!(start.maybe.contains(&file.format), "{:?} was a guess", start.format);
     }
     if start.format == file.format && !start.unchecked {
         assert_eq!(start.partition_table, file.partition_table);
@@ -141,9 +122,8 @@ fn mutated_headers_are_inspected_without_harm() {
     let mut random = Random(0x5eed);
     for (_, image) in samples() {
         // The places where something is parsed, not the space between them.
-        let places: Vec<usize> = (0..image.len())
-            .filter(|at| *at < 1200 || image[*at] != 0 || *at + 64 > image.len())
-            .collect();
+        let places: Vec<usize> =
+            (0..image.len()).filter(|at| *at < 1200 || image[*at] != 0 || *at + 64 > image.len()).collect();
         for _ in 0..400 {
             let mut mutant = image.clone();
             for _ in 0..=random.below(6) {

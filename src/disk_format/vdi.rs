@@ -22,9 +22,7 @@ pub(super) fn inspect(head: &Seen) -> Findings {
     found.virtual_size = le64(header, 0x170);
     // 1 is dynamic, 2 static, 3 an undo log, 4 differencing; beside it, the parent's UUID.
     let differs = matches!(le32(header, 0x4c), Some(3 | 4));
-    let parent = header
-        .get(0x1b8..0x1c8)
-        .is_some_and(|uuid| uuid.iter().any(|b| *b != 0));
+    let parent = header.get(0x1b8..0x1c8).is_some_and(|uuid| uuid.iter().any(|b| *b != 0));
     if differs || parent {
         found.danger(Danger::Parent);
     }
@@ -55,10 +53,7 @@ mod tests {
 
     #[test]
     fn a_differencing_image_has_a_parent() {
-        assert_eq!(
-            inspect_prefix(&sample(4, 1), true).dangers,
-            [Danger::Parent]
-        );
+        assert_eq!(inspect_prefix(&sample(4, 1), true).dangers, [Danger::Parent]);
         let mut image = sample(1, 1);
         image[0x1c7] = 1;
         assert_eq!(inspect_prefix(&image, true).dangers, [Danger::Parent]);

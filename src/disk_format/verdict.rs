@@ -27,15 +27,11 @@ impl Inspection {
         match container_format {
             "bare" => self.bare(disk_format),
             "ova" if !matches!(self.format, DiskFormat::Tar | DiskFormat::Ova) => {
-                Verdict::Doubtful(format!(
-                    "an ova is a tar archive, but the data is {}",
-                    self.format
-                ))
+                Verdict::Doubtful(format!("an ova is a tar archive, but the data is {}", self.format))
             }
-            "compressed" if !self.format.is_packed() => Verdict::Doubtful(format!(
-                "the container format says `compressed`, but the data is {}",
-                self.format
-            )),
+            "compressed" if !self.format.is_packed() => {
+                Verdict::Doubtful(format!("the container format says `compressed`, but the data is {}", self.format))
+            }
             // Amazon's three never mix with `bare`, and nobody looks into the others.
             _ => Verdict::Agrees,
         }
@@ -43,34 +39,31 @@ impl Inspection {
 
     fn bare(&self, declared: &str) -> Verdict {
         use DiskFormat::*;
-        let unseen = self.format == Raw
-            && self
-                .maybe
-                .iter()
-                .any(|format| format.glance_name() == Some(declared));
+        let unseen = self.format == Raw && self.maybe.iter().any(|format| format.glance_name() == Some(declared));
         if unseen || matches!(declared, "ami" | "aki" | "ari") {
             return Verdict::Agrees;
         }
         let actual = self.format;
         match (declared, actual) {
             ("raw", Raw | Luks) | ("luks", Luks) => Verdict::Agrees,
-            ("raw", Iso) => Verdict::Doubtful(match self.partition_table {
-                Some(_) => "the data is a bootable iso, which newer clouds refuse as `raw`",
-                None => "the data is an iso without a partition table: it boots as `iso`, not as `raw`",
-            }
-            .to_owned()),
+            ("raw", Iso) => Verdict::Doubtful(
+                match self.partition_table {
+                    Some(_) => "the data is a bootable iso, which newer clouds refuse as `raw`",
+                    None => "the data is an iso without a partition table: it boots as `iso`, not as `raw`",
+                }
+                .to_owned(),
+            ),
             ("raw", VhdFixed) => Verdict::Doubtful(
-                "the data ends in the footer of a fixed vhd: as `raw`, the disk is 512 bytes too long"
-                    .to_owned(),
+                "the data ends in the footer of a fixed vhd: as `raw`, the disk is 512 bytes too long".to_owned(),
             ),
             ("vhd", VhdFixed) => Verdict::Doubtful(
                 "the data is a fixed vhd, which newer clouds do not recognise and refuse: \
                  convert it to a dynamic one"
                     .to_owned(),
             ),
-            ("raw", _) if actual.is_packed() => Verdict::Doubtful(format!(
-                "the data is {actual}: as `raw`, it is stored as it is and does not boot"
-            )),
+            ("raw", _) if actual.is_packed() => {
+                Verdict::Doubtful(format!("the data is {actual}: as `raw`, it is stored as it is and does not boot"))
+            }
             ("raw", _) => Verdict::Contradicts(format!(
                 "the data is {actual}, not `raw`: a cloud may take it, but nothing boots from it"
             )),
@@ -94,9 +87,7 @@ impl Inspection {
         match (self.format, self.partition_table) {
             (Luks, _) => "luks",
             (Qed, _) => "qed",
-            (Qcow2 | Vmdk | Vhd | Vhdx | Vdi | Iso, _) => {
-                self.format.glance_name().unwrap_or("raw")
-            }
+            (Qcow2 | Vmdk | Vhd | Vhdx | Vdi | Iso, _) => self.format.glance_name().unwrap_or("raw"),
             (_, Some(PartitionTable::Mbr | PartitionTable::Gpt)) => "gpt",
             (_, None) => "raw",
         }
@@ -105,10 +96,7 @@ impl Inspection {
 
 /// Whether Glance has a way to recognise the format.
 fn is_recognised(name: &str) -> bool {
-    matches!(
-        name,
-        "qcow2" | "vmdk" | "vhd" | "vhdx" | "vdi" | "iso" | "gpt" | "luks" | "qed"
-    )
+    matches!(name, "qcow2" | "vmdk" | "vhd" | "vhdx" | "vdi" | "iso" | "gpt" | "luks" | "qed")
 }
 
 #[cfg(test)]
@@ -183,8 +171,7 @@ mod tests {
         assert_eq!(
             found.verdict("raw", "bare"),
             Verdict::Contradicts(
-                "the data is qcow2, not `raw`: a cloud may take it, but nothing boots from it"
-                    .to_owned()
+                "the data is qcow2, not `raw`: a cloud may take it, but nothing boots from it".to_owned()
             )
         );
     }
@@ -193,10 +180,7 @@ mod tests {
     fn what_is_out_of_sight_is_not_held_against_a_declaration() {
         let start = inspect_prefix(&[1; 20_000], false);
         assert_eq!(start.verdict("iso", "bare"), Verdict::Agrees);
-        assert!(matches!(
-            start.verdict("qcow2", "bare"),
-            Verdict::Contradicts(_)
-        ));
+        assert!(matches!(start.verdict("qcow2", "bare"), Verdict::Contradicts(_)));
     }
 
     #[test]
@@ -204,10 +188,7 @@ mod tests {
         let raw = inspect_prefix(&[1; 1024], true);
         assert_eq!(raw.verdict("qcow2", "docker"), Verdict::Agrees);
         assert!(matches!(raw.verdict("vmdk", "ova"), Verdict::Doubtful(_)));
-        assert!(matches!(
-            raw.verdict("raw", "compressed"),
-            Verdict::Doubtful(_)
-        ));
+        assert!(matches!(raw.verdict("raw", "compressed"), Verdict::Doubtful(_)));
         let gzip = inspect_prefix(b"\x1f\x8b\x08\0\0\0\0\0", true);
         assert_eq!(gzip.verdict("raw", "compressed"), Verdict::Agrees);
     }

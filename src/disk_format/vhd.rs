@@ -46,11 +46,7 @@ pub(super) fn inspect(footer: &Seen) -> Findings {
 
 /// The complement of the sum of all bytes, those of the sum itself left out.
 fn checksum(footer: &[u8]) -> u32 {
-    let sum = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0u32, |sum, b| sum.wrapping_add(u32::from(*b)))
-    };
+    let sum = |bytes: &[u8]| bytes.iter().fold(0u32, |sum, b| sum.wrapping_add(u32::from(*b)));
     let own = footer.get(CHECKSUM..CHECKSUM + 4).map_or(0, sum);
     !sum(footer).wrapping_sub(own)
 }
@@ -82,14 +78,8 @@ mod tests {
 
     #[test]
     fn a_differencing_image_has_a_parent() {
-        assert_eq!(
-            inspect_prefix(&sample(DIFFERENCING, 1), true).dangers,
-            [Danger::Parent]
-        );
-        assert_eq!(
-            inspect_prefix(&sample(99, 1), true).dangers,
-            [Danger::Malformed]
-        );
+        assert_eq!(inspect_prefix(&sample(DIFFERENCING, 1), true).dangers, [Danger::Parent]);
+        assert_eq!(inspect_prefix(&sample(99, 1), true).dangers, [Danger::Malformed]);
     }
 
     #[test]

@@ -53,9 +53,7 @@ pub(super) fn inspect<S: Source>(image: &mut S) -> Result<Findings, S::Error> {
 
     found.virtual_size = number(&mut found, size);
     let flags = number(&mut found, parameters).map(|both| (both >> 32) as u32);
-    if flags.is_some_and(|flags| flags & HAS_PARENT != 0)
-        || entry(entries, &PARENT_LOCATOR).is_some()
-    {
+    if flags.is_some_and(|flags| flags & HAS_PARENT != 0) || entry(entries, &PARENT_LOCATOR).is_some() {
         found.danger(Danger::Parent);
     }
     Ok(found)
@@ -86,9 +84,7 @@ fn table<'a>(
 }
 
 fn entry<'a>(entries: &'a [u8], id: &[u8; 16]) -> Option<&'a [u8]> {
-    entries
-        .chunks_exact(ENTRY)
-        .find(|entry| entry.starts_with(id))
+    entries.chunks_exact(ENTRY).find(|entry| entry.starts_with(id))
 }
 
 fn number(found: &mut Findings, item: Option<Seen>) -> Option<u64> {
@@ -152,10 +148,7 @@ mod tests {
 
     #[test]
     fn a_differencing_image_has_a_parent() {
-        assert_eq!(
-            inspect_prefix(&sample(1, HAS_PARENT), true).dangers,
-            [Danger::Parent]
-        );
+        assert_eq!(inspect_prefix(&sample(1, HAS_PARENT), true).dangers, [Danger::Parent]);
         // A locator without the flag is enough.
         let mut image = sample(1, 0);
         let spare = (256 << 10) + 32 + 64;
@@ -170,33 +163,18 @@ mod tests {
         for seen in [9, 100 << 10, 200 << 10, 300 << 10] {
             let found = inspect_prefix(&image[..seen], false);
             assert_eq!(found.format, DiskFormat::Vhdx, "{seen}");
-            assert_eq!(
-                (found.virtual_size, found.unchecked),
-                (None, true),
-                "{seen}"
-            );
+            assert_eq!((found.virtual_size, found.unchecked), (None, true), "{seen}");
             assert_eq!(found.dangers, [], "{seen}");
-            assert_eq!(
-                inspect_prefix(&image[..seen], true).dangers,
-                [Danger::Malformed]
-            );
+            assert_eq!(inspect_prefix(&image[..seen], true).dangers, [Danger::Malformed]);
         }
     }
 
     #[test]
     fn offsets_and_counts_from_the_file_are_not_trusted() {
-        for (at, value) in [
-            ((192 << 10) + 32, 0xff),
-            ((192 << 10) + 9, 0xff),
-            (0x4_000b, 0xff),
-        ] {
+        for (at, value) in [((192 << 10) + 32, 0xff), ((192 << 10) + 9, 0xff), (0x4_000b, 0xff)] {
             let mut image = sample(1, 0);
             image[at..at + 3].fill(value);
-            assert_eq!(
-                inspect_prefix(&image, true).dangers,
-                [Danger::Malformed],
-                "{at}"
-            );
+            assert_eq!(inspect_prefix(&image, true).dangers, [Danger::Malformed], "{at}");
         }
     }
 }

@@ -51,18 +51,10 @@ fn is_descriptor(head: &Seen) -> bool {
         return true;
     }
     let sector = &bytes[..bytes.len().min(SECTOR)];
-    let in_sight = if head.cut {
-        sector.len() == SECTOR
-    } else {
-        sector.len() >= 64
-    };
+    let in_sight = if head.cut { sector.len() == SECTOR } else { sector.len() >= 64 };
     in_sight
-        && sector
-            .iter()
-            .all(|byte| matches!(byte, b' '..=b'~' | 9..=13 | 28..=31))
-        && text(bytes)
-            .windows(CREATE_TYPE.len())
-            .any(|window| window.eq_ignore_ascii_case(CREATE_TYPE.as_bytes()))
+        && sector.iter().all(|byte| matches!(byte, b' '..=b'~' | 9..=13 | 28..=31))
+        && text(bytes).windows(CREATE_TYPE.len()).any(|window| window.eq_ignore_ascii_case(CREATE_TYPE.as_bytes()))
 }
 
 /// The text up to the zeros that fill its last sector.
@@ -70,19 +62,11 @@ fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-fn inspect_sparse<S: Source>(
-    image: &mut S,
-    head: &Seen,
-    found: &mut Findings,
-) -> Result<(), S::Error> {
+fn inspect_sparse<S: Source>(image: &mut S, head: &Seen, found: &mut Findings) -> Result<(), S::Error> {
     let header = &head.bytes;
-    let (Some(version), Some(sectors), Some(start), Some(length), Some(directory)) = (
-        le32(header, 4),
-        le64(header, 12),
-        le64(header, 28),
-        le64(header, 36),
-        le64(header, 56),
-    ) else {
+    let (Some(version), Some(sectors), Some(start), Some(length), Some(directory)) =
+        (le32(header, 4), le64(header, 12), le64(header, 28), le64(header, 36), le64(header, 56))
+    else {
         found.missing(head);
         return Ok(());
     };
@@ -95,9 +79,7 @@ fn inspect_sparse<S: Source>(
         return Ok(());
     }
 
-    let length = length
-        .saturating_mul(SECTOR as u64)
-        .min(MAX_LOOK as u64 - 1) as usize;
+    let length = length.saturating_mul(SECTOR as u64).min(MAX_LOOK as u64 - 1) as usize;
     let descriptor = image.at(DESCRIPTOR, length)?;
     if descriptor.bytes.len() < length && !(descriptor.cut && descriptor.bytes.contains(&0)) {
         found.missing(&descriptor);
@@ -106,9 +88,8 @@ fn inspect_sparse<S: Source>(
         check_descriptor(text(&descriptor.bytes), found);
     }
     // In another kind the header tells the size of one extent, not of the disk.
-    let stands_alone = ![Danger::VmdkSubformat, Danger::VmdkNoDescriptor]
-        .iter()
-        .any(|danger| found.dangers.contains(danger));
+    let stands_alone =
+        ![Danger::VmdkSubformat, Danger::VmdkNoDescriptor].iter().any(|danger| found.dangers.contains(danger));
     if stands_alone {
         found.virtual_size = sectors.checked_mul(SECTOR as u64);
         if found.virtual_size.is_none() {
@@ -136,9 +117,7 @@ fn footer_agrees(header: &[u8], end: &[u8]) -> bool {
     let (marker, rest) = end.split_at(SECTOR);
     let (footer, last) = rest.split_at(SECTOR);
     let is_marker = |sector: &[u8], kind| {
-        le32(sector, 8) == Some(0)
-            && le32(sector, 12) == Some(kind)
-            && sector[16..].iter().all(|byte| *byte == 0)
+        le32(sector, 8) == Some(0) && le32(sector, 12) == Some(kind) && sector[16..].iter().all(|byte| *byte == 0)
     };
     is_marker(marker, FOOTER_MARKER)
         && is_marker(last, END_OF_STREAM_MARKER)
@@ -150,19 +129,14 @@ fn footer_agrees(header: &[u8], end: &[u8]) -> bool {
 }
 
 fn check_descriptor(text: &[u8], found: &mut Findings) {
-    let Some(text) = std::str::from_utf8(text)
-        .ok()
-        .filter(|t| !t.is_empty() && t.is_ascii())
-    else {
+    let Some(text) = std::str::from_utf8(text).ok().filter(|t| !t.is_empty() && t.is_ascii()) else {
         found.danger(Danger::VmdkNoDescriptor);
         return;
     };
     // Names and values are of any case.
     let text = text.to_ascii_lowercase();
 
-    let kind = text
-        .split_once(CREATE_TYPE)
-        .and_then(|(_, rest)| rest.split_once('"'));
+    let kind = text.split_once(CREATE_TYPE).and_then(|(_, rest)| rest.split_once('"'));
     if !matches!(kind, Some(("monolithicsparse" | "streamoptimized", _))) {
         found.danger(Danger::VmdkSubformat);
     }
@@ -223,11 +197,7 @@ mod tests {
 
     #[test]
     fn a_sparse_image_is_safe() {
-        for found in [
-            with("\n", "\n"),
-            with("\n", "\r\n"),
-            with("monolithicSparse", "STREAMoptimized"),
-        ] {
+        for found in [with("\n", "\n"), with("\n", "\r\n"), with("monolithicSparse", "STREAMoptimized")] {
             assert_eq!(found.format, DiskFormat::Vmdk);
             assert_eq!(found.virtual_size, Some(1 << 20));
             assert_eq!(found.dangers, []);
@@ -243,11 +213,7 @@ mod tests {
             ("a.vmdk", "..\\a", Danger::VmdkExtentPath),
             ("RW ", "#RW ", Danger::VmdkNoExtent),
             ("CID=1\n", "CID=1\nsurprise\n", Danger::VmdkDescriptorLine),
-            (
-                "CID=1\n",
-                "CID=1\nparentFileNameHint=\"b\"\n",
-                Danger::Parent,
-            ),
+            ("CID=1\n", "CID=1\nparentFileNameHint=\"b\"\n", Danger::Parent),
             ("ffffffff", "12345678", Danger::Parent),
             ("CID=1\n", "CID=\u{e9}\n", Danger::VmdkNoDescriptor),
         ] {
@@ -281,10 +247,7 @@ mod tests {
             assert_eq!(found.virtual_size, None);
         }
         let prose = "a text about disks\n".repeat(10);
-        assert_eq!(
-            inspect_prefix(prose.as_bytes(), true).format,
-            DiskFormat::Raw
-        );
+        assert_eq!(inspect_prefix(prose.as_bytes(), true).format, DiskFormat::Raw);
     }
 
     #[test]
@@ -299,17 +262,7 @@ mod tests {
         assert!(inspect_prefix(&whole, false).unchecked);
 
         assert_eq!(inspect_prefix(&image, true).dangers, [Danger::VmdkFooter]);
-        for at in [
-            8,
-            12,
-            100,
-            SECTOR,
-            SECTOR + 4,
-            SECTOR + 12,
-            SECTOR + 28,
-            2 * SECTOR,
-            3 * SECTOR - 1,
-        ] {
+        for at in [8, 12, 100, SECTOR, SECTOR + 4, SECTOR + 12, SECTOR + 28, 2 * SECTOR, 3 * SECTOR - 1] {
             let mut end = end.clone();
             end[at] ^= 1;
             let found = inspect_prefix(&[image.clone(), end].concat(), true);

@@ -92,6 +92,23 @@ fn words(argv: &[OsString]) -> Vec<(usize, String)> {
     words
 }
 
+/// The line without anything but its name and its global options.
+pub fn only_globals(argv: Vec<OsString>) -> Vec<OsString> {
+    let globals = Globals::augment(Command::new("rimg"));
+    let mut kept = Vec::new();
+    let mut args = argv.into_iter();
+    kept.extend(args.next());
+    while let Some(arg) = args.next() {
+        let option = arg.to_str().and_then(|text| text.strip_prefix('-')).filter(|option| !option.is_empty());
+        match option.and_then(|option| takes_value(&globals, option)) {
+            Some(true) => kept.extend([Some(arg), args.next()].into_iter().flatten()),
+            Some(false) => kept.push(arg),
+            None => {}
+        }
+    }
+    kept
+}
+
 /// Whether a global option (without its first dash) takes its value from the
 /// next argument; `None` if it is not a global option.
 fn takes_value(globals: &Command, option: &str) -> Option<bool> {
@@ -155,7 +172,7 @@ fn nearest(entries: &'static [Entry], typed: &[&str]) -> Vec<&'static str> {
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     let best = scored.first().map_or(0.0, |(likeness, _)| *likeness);
-    scored.into_iter().filter(|(likeness, _)| best - likeness < 0.2).take(5).map(|(_, words)| words).collect()
+    scored.into_iter().filter(|(likeness, _)| best - likeness < 0.1).take(5).map(|(_, words)| words).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::complete;
 use crate::cloud::options::{self, Flags};
 use crate::log::Level;
 
@@ -54,6 +55,7 @@ impl Globals {
                     .value_hint(clap::ValueHint::FilePath),
             )
             .args(options::args())
+            .mut_arg("os-cloud", |arg| arg.add(complete::clouds()))
     }
 
     /// Takes the global options from the matches of any command.

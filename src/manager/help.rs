@@ -28,9 +28,11 @@ fn base() -> Command {
 
 /// The root alone: for a line without command words.
 pub fn root(entries: &'static [Entry]) -> Command {
-    base().arg_required_else_help(true).subcommand_required(true).after_help(table(entries)).override_usage(
-        "rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help <COMMAND>",
-    )
+    base()
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .after_help(table(entries))
+        .override_usage("rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help <COMMAND>")
 }
 
 /// The tree with one command in it, enough to parse a line that names it.
@@ -111,7 +113,9 @@ fn command_help(entry: &Entry) -> String {
 fn table(entries: &'static [Entry]) -> String {
     let width = entries.iter().map(|entry| entry.words.len()).max().unwrap_or(0);
     let lines: String = entries.iter().map(|entry| line(entry, width)).collect();
-    format!("Commands:\n{lines}\nWords may be shortened: `rimg im li`. `rimg help image create` says more on a command.")
+    format!(
+        "Commands:\n{lines}\nWords may be shortened: `rimg im li`. `rimg help image create` says more on a command."
+    )
 }
 
 fn line(entry: &Entry, width: usize) -> String {

@@ -25,7 +25,7 @@ use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::output::{ListArgs, Record, ShowArgs, Sink, Table};
 
-pub use complete::completions;
+pub use complete::{completions, images, words};
 pub use globals::Globals;
 pub use pages::manual;
 
@@ -33,6 +33,9 @@ pub use pages::manual;
 pub trait Command: Parser {
     /// What it answers with: [`Table`], [`Record`], or nothing.
     type Answer: Answer;
+
+    /// The columns or fields that its answer can have, for completion of `-c`.
+    const COLUMNS: &'static [&'static str] = &[];
 
     /// Does the work. Data is returned, never printed.
     fn run(self, ctx: &Context) -> impl Future<Output = anyhow::Result<Self::Answer>>;
@@ -92,7 +95,12 @@ impl Entry {
 }
 
 fn parser_of<C: Command>() -> clap::Command {
-    <C::Answer as Answer>::Options::augment_args(C::command())
+    let parser = <C::Answer as Answer>::Options::augment_args(C::command());
+    let has_columns = parser.get_arguments().any(|arg| arg.get_id() == "columns");
+    match has_columns {
+        true => parser.mut_arg("columns", |arg| arg.add(words(C::COLUMNS))),
+        false => parser,
+    }
 }
 
 fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<'a> {

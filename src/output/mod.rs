@@ -59,18 +59,12 @@ pub struct Cell {
 impl Cell {
     /// A list that people read sorted and joined.
     pub fn list(value: Value) -> Self {
-        Cell {
-            value,
-            human: Human::List,
-        }
+        Cell { value, human: Human::List }
     }
 
     /// A mapping that people read as `k='v'` pairs.
     pub fn dict(value: Value) -> Self {
-        Cell {
-            value,
-            human: Human::Dict,
-        }
+        Cell { value, human: Human::Dict }
     }
 
     fn is_plain(&self) -> bool {
@@ -89,10 +83,7 @@ impl Cell {
 
 impl<T: Into<Value>> From<T> for Cell {
     fn from(value: T) -> Self {
-        Cell {
-            value: value.into(),
-            human: Human::Plain,
-        }
+        Cell { value: value.into(), human: Human::Plain }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::PIECE;
 use super::digest::{Algorithm, Digests};
 use super::progress::Meter;
+use crate::disk_format::{self, Inspection};
 use crate::error::{Error, Kind, Result};
 
 /// How many bytes of a pipe are looked at to recognise its format: enough for
@@ -159,22 +160,39 @@ impl Data {
         }
     }
 
-    /// Reads up to `len` bytes at `offset`, to look into the data before it is
-    /// sent. Of a pipe only the beginning can be seen.
-    pub fn look(&self, offset: u64, len: usize) -> Vec<u8> {
+    /// Looks into the data before it is sent: into all of a file, into the
+    /// beginning of a pipe.
+    pub fn inspect(&self) -> Result<Inspection> {
         match &self.input {
-            Input::File { file, start } => {
-                let mut piece = Vec::new();
-                let mut file = file;
-                if file.seek(SeekFrom::Start(start + offset)).is_ok() {
-                    // What cannot be read now fails, with its reason, when it is sent.
-                    let _ = file.take(len as u64).read_to_end(&mut piece);
-                }
-                piece
+            Input::File { file, start: 0 } => {
+                disk_format::inspect(file).map_err(|e| Error::io(format!("cannot read `{}`", self.name), &e))
             }
-            Input::Pipe { head, .. } => {
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(head.len());
-                head[from..head.len().min(from.saturating_add(len))].to_vec()
+            // Stdin that stands in the middle of a file: its beginning is not the image's.
+            Input::File { file, start } => {
+                let mut beginning = Vec::new();
+                let mut file = file;
+                file.seek(SeekFrom::Start(*start))
+                    .and_then(|_| file.take(disk_format::HEAD as u64).read_to_end(&mut beginning))
+                    .map_err(|e| Error::io(format!("cannot read `{}`", self.name), &e))?;
+                Ok(disk_format::inspect_prefix(&beginning, self.len == Some(beginning.len() as u64)))
+            }
+            Input::Pipe { head, .. } => Ok(disk_format::inspect_prefix(head, self.len.is_some())),
+        }
+    }
+
+    /// The user says how long the data is. A file's own length must agree; of a
+    /// pipe exactly so many bytes are sent.
+    pub fn expect(&mut self, size: u64) -> Result<()> {
+        match self.len {
+            Some(len) if len != size => {
+                Err(Error::config(format!("`{}` has {len} bytes, not {size} as `--size` says", self.name))
+                    .next("leave `--size` out: the length is known"))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.len = Some(size);
+                self.meter.expect(size);
+                Ok(())
             }
         }
     }

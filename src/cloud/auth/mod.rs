@@ -65,8 +65,10 @@ pub const PLUGINS: &[Plugin] = &[
 pub fn plugin(name: &str) -> Result<&'static Plugin> {
     PLUGINS.iter().find(|plugin| plugin.name == name).ok_or_else(|| {
         let names: Vec<_> = PLUGINS.iter().map(|plugin| plugin.name).collect();
-        Error::config(format!("rimg does not know the auth type `{name}`"))
-            .next(format!("it knows {}; choose one with `--os-auth-type`, OS_AUTH_TYPE or `auth_type`", names.join(", ")))
+        Error::config(format!("rimg does not know the auth type `{name}`")).next(format!(
+            "it knows {}; choose one with `--os-auth-type`, OS_AUTH_TYPE or `auth_type`",
+            names.join(", ")
+        ))
     })
 }
 
@@ -81,7 +83,8 @@ pub struct Given<'a> {
 impl<'a> Given<'a> {
     /// The configuration and, where `plugin` needs a secret that is not in it
     /// and stdin is a terminal, the secret that the user types.
-    pub async fn collect(config: &'a CloudConfig, plugin: &Plugin, interrupt: &Interrupt) -> Result<Self> {
+    pub async fn collect(config: &'a CloudConfig, plugin: &Plugin, ask: Option<&Interrupt>) -> Result<Self> {
+        let Some(interrupt) = ask else { return Ok(Given { config, asked: None }) };
         let missing = |key: &str| config.auth(key).is_none();
         let prompt = match plugin.name {
             "password" | "v3password" if missing("password") => "Password: ",

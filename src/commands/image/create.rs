@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::args::{self, Project, Protection, Visibility};
 use super::view;
 use crate::context::Context;
-use crate::disk_format::{self, DiskFormat, Inspection};
+use crate::disk_format::{DiskFormat, Verdict};
 use crate::error::{Error, Kind, Result};
 use crate::image::Draft;
 use crate::manager::Command;
@@ -124,7 +124,8 @@ impl Command for Create {
         if let Some(owner) = self.project.id(ctx).await? {
             draft.owner = Some(owner);
         }
-        let bar = data.as_ref().map(|data| ctx.progress(&data.meter, format!("uploading {}", data.name), self.progress));
+        let bar =
+            data.as_ref().map(|data| ctx.progress(&data.meter, format!("uploading {}", data.name), self.progress));
         let route = if self.import { Route::Import } else { Route::Upload };
         let created = images.create(&draft, data.map(|data| (data, route))).await;
         drop(bar);
@@ -154,35 +155,39 @@ impl Create {
 
     /// Looks into the data: its format is used, or must agree with the one given.
     fn settle_format(&self, ctx: &Context, data: &Data, draft: &mut Draft) -> Result<()> {
-        let found = disk_format::inspect(&mut |offset, len| data.look(offset, len), data.len);
+        let found = data.inspect()?;
         let name = &data.name;
-        if !self.force_format && let Some(danger) = found.dangers.first() {
-            return Err(Error::new(Kind::UnsupportedMedia, format!("`{name}` is not safe to hand to a cloud: {danger}"))
-                .next("convert it, for instance with `qemu-img convert`, or send it all the same with `--force-format`"));
+        let unless_forced = |problem: String, next: String| match self.force_format {
+            true => {
+                ctx.warn(&problem);
+                Ok(())
+            }
+            false => Err(Error::new(Kind::UnsupportedMedia, problem).next(next)),
+        };
+        if let Some(danger) = found.dangers.first() {
+            unless_forced(
+                format!("`{name}` is not safe to hand to a cloud: {danger}"),
+                "convert it, for instance with `qemu-img convert`, or insist with `--force-format`".to_owned(),
+            )?;
         }
-        match draft.disk_format.clone() {
-            None => self.use_format(ctx, data, draft, &found),
-            Some(declared) => match disk_format::contradiction(&declared, &found) {
-                Some(reason) if !self.force_format => {
-                    return Err(Error::new(Kind::UnsupportedMedia, format!("`{name}` is not `{declared}`: {reason}"))
-                        .next(match found.format.glance_name() {
-                            Some(right) => format!("use `--disk-format {right}`, leave the option out, or insist with `--force-format`"),
-                            None => "insist with `--force-format`".to_owned(),
-                        }));
-                }
-                Some(reason) => ctx.warn(&format!("`{name}` is sent as `{declared}`, although {reason}")),
-                None => {}
-            },
-        }
-        Ok(())
-    }
-
-    fn use_format(&self, ctx: &Context, data: &Data, draft: &mut Draft, found: &Inspection) {
-        let format = found.format.glance_name().unwrap_or("raw");
-        draft.disk_format = Some(format.to_owned());
-        match found.format {
-            DiskFormat::Raw => ctx.note(&format!("`{}` has no known disk format, so it is taken as `raw`", data.name)),
-            _ => ctx.note(&format!("`{}` looks like {}, so its disk format is `{format}`", data.name, found.format)),
+        let recognised = found.format.glance_name().unwrap_or("raw");
+        let declared = draft.disk_format.get_or_insert_with(|| {
+            match found.format {
+                DiskFormat::Raw => ctx.note(&format!("`{name}` has no known disk format, so it is taken as `raw`")),
+                format => ctx.note(&format!("`{name}` is {format}, so its disk format is `{recognised}`")),
+            }
+            recognised.to_owned()
+        });
+        match found.verdict(declared, &self.container_format) {
+            Verdict::Agrees => Ok(()),
+            Verdict::Doubtful(reason) => {
+                ctx.warn(&format!("`{name}`: {reason}"));
+                Ok(())
+            }
+            Verdict::Contradicts(reason) => unless_forced(
+                format!("`{name}` contradicts `--disk-format {declared}`: {reason}"),
+                format!("use `--disk-format {recognised}`, leave the option out, or insist with `--force-format`"),
+            ),
         }
     }
 }

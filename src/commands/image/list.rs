@@ -221,16 +221,37 @@ fn field_name(key: &str) -> &str {
 fn is_field(key: &str) -> bool {
     matches!(
         field_name(key),
-        "id" | "name" | "status" | "visibility" | "protected" | "checksum" | "owner" | "size" | "virtual_size"
-            | "min_disk" | "min_ram" | "disk_format" | "container_format" | "created_at" | "updated_at"
-            | "os_hidden" | "os_hash_algo" | "os_hash_value" | "tags" | "file" | "schema" | "self"
+        "id" | "name"
+            | "status"
+            | "visibility"
+            | "protected"
+            | "checksum"
+            | "owner"
+            | "size"
+            | "virtual_size"
+            | "min_disk"
+            | "min_ram"
+            | "disk_format"
+            | "container_format"
+            | "created_at"
+            | "updated_at"
+            | "os_hidden"
+            | "os_hash_algo"
+            | "os_hash_value"
+            | "tags"
+            | "file"
+            | "schema"
+            | "self"
     )
 }
 
 /// Whether the image has this value, written as people write it: `2`, `true`, `True`.
 fn has(image: &Image, key: &str, wanted: &str) -> bool {
     match image.fields.get(field_name(key)) {
-        Some(Value::String(text)) => text == wanted || matches!(view::typed(key, &Value::from(text.as_str())), Value::Bool(on) if wanted.eq_ignore_ascii_case(if on { "true" } else { "false" })),
+        Some(Value::String(text)) => {
+            text == wanted
+                || matches!(view::typed(key, &Value::from(text.as_str())), Value::Bool(on) if wanted.eq_ignore_ascii_case(if on { "true" } else { "false" }))
+        }
         Some(Value::Bool(on)) => wanted.eq_ignore_ascii_case(if *on { "true" } else { "false" }),
         Some(Value::Number(number)) => number.to_string() == wanted,
         _ => false,
@@ -324,7 +345,8 @@ mod tests {
 
     #[test]
     fn sizes_sort_as_numbers_and_unknown_ones_last() {
-        let fields = [json!({"id": "a", "size": 1000}), json!({"id": "b", "size": null}), json!({"id": "c", "size": 9})];
+        let fields =
+            [json!({"id": "a", "size": 1000}), json!({"id": "b", "size": null}), json!({"id": "c", "size": 9})];
         assert_eq!(sorted("size", &fields), ["c", "a", "b"]);
         assert_eq!(sorted("size:desc", &fields), ["b", "a", "c"]);
     }
@@ -349,7 +371,13 @@ mod tests {
     #[test]
     fn typed_fields_match_what_people_write() {
         let image = image(json!({"min_disk": 10, "protected": true, "hw_boot_menu": "yes", "os_distro": "x"}));
-        for (key, value) in [("min_disk", "10"), ("protected", "True"), ("is_protected", "true"), ("hw_boot_menu", "true"), ("os_distro", "x")] {
+        for (key, value) in [
+            ("min_disk", "10"),
+            ("protected", "True"),
+            ("is_protected", "true"),
+            ("hw_boot_menu", "true"),
+            ("os_distro", "x"),
+        ] {
             assert!(has(&image, key, value), "{key}={value}");
         }
         assert!(!has(&image, "min_disk", "1"));

@@ -88,7 +88,9 @@ impl Command for Unset {
         let mut failed_properties = 0;
         for key in &self.properties {
             let problem = match key {
-                key if PERMANENT.contains(&key.as_str()) => format!("`{key}` belongs to every image and cannot be removed"),
+                key if PERMANENT.contains(&key.as_str()) => {
+                    format!("`{key}` belongs to every image and cannot be removed")
+                }
                 key if !image.fields.contains_key(key) => format!("the image has no property `{key}`"),
                 key => {
                     if !changes.remove.contains(key) {

@@ -94,7 +94,9 @@ pub fn record(image: &Image, human_readable: bool) -> Record {
         let cell = match (name, image.fields.get(name)) {
             ("tags", tags) => Cell::list(tags.cloned().unwrap_or_else(|| json!([]))),
             (_, None | Some(Value::Null)) => continue,
-            ("size", Some(size)) if human_readable => size.as_u64().map_or_else(|| size.clone().into(), |bytes| human_size(bytes).into()),
+            ("size", Some(size)) if human_readable => {
+                size.as_u64().map_or_else(|| size.clone().into(), |bytes| human_size(bytes).into())
+            }
             (_, Some(value)) => value.clone().into(),
         };
         fields.push((name.to_owned(), cell));
@@ -109,9 +111,11 @@ pub fn record(image: &Image, human_readable: bool) -> Record {
 
 fn properties(image: &Image) -> Map<String, Value> {
     let known_after = |key: &str| AFTER.iter().any(|(name, _)| *name == key);
-    let custom = image.fields.keys().map(String::as_str).filter(|key| {
-        !FIELDS.contains(key) && !BEFORE.contains(key) && !known_after(key)
-    });
+    let custom = image
+        .fields
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !FIELDS.contains(key) && !BEFORE.contains(key) && !known_after(key));
     let ordered = BEFORE.into_iter().chain(custom).chain(AFTER.iter().map(|(name, _)| *name));
     let mut properties = Map::new();
     for key in ordered.filter(|key| *key != "self" && *key != "schema" && *key != "location") {
@@ -160,7 +164,14 @@ mod tests {
 
     #[test]
     fn sizes_for_people_have_base_1000() {
-        for (bytes, text) in [(0, "0"), (999, "999"), (1000, "1K"), (1536, "1.5K"), (2_147_483_648, "2.1G"), (5_000_000_000_000_000, "5P")] {
+        for (bytes, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1K"),
+            (1536, "1.5K"),
+            (2_147_483_648, "2.1G"),
+            (5_000_000_000_000_000, "5P"),
+        ] {
             assert_eq!(human_size(bytes), text);
         }
     }
