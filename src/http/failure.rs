@@ -141,6 +141,8 @@ fn server_message(body: &[u8]) -> Option<String> {
         Ok(json) => json_message(&json)?,
         Err(_) => html_text(&text),
     };
+    // Glance leaves the line breaks of its pages in JSON, and escapes them in HTML.
+    let found = found.replace("<br />", " ");
     let words = found.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = words.trim_end_matches('.');
     let short: String = words.chars().take(400).collect();
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn the_words_of_an_html_error_page_are_kept_once() {
         let page = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>\
-                     You may not &quot;publicize&quot;.<br /><br /></body></html>";
+                     You may not &quot;publicize&quot;.&lt;br /&gt;<br /><br /></body></html>";
         let error = status(StatusCode::FORBIDDEN, page);
         assert_eq!(error.message, "You may not \"publicize\" (HTTP 403 forbidden)");
         assert_eq!(error.kind, Kind::Forbidden);

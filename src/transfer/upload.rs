@@ -200,4 +200,25 @@ mod tests {
         assert_eq!(read_piece(&mut source, u64::MAX).unwrap().len(), 5);
         assert!(read_piece(&mut source, u64::MAX).unwrap().is_empty());
     }
+
+    /// Starts to send a file of 8 MiB, changes it, and answers with what comes of it.
+    fn sending(change: impl FnOnce(&std::fs::File)) -> Result<Sent> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8 << 20).unwrap();
+        let data = Data::file(file.path().to_str().unwrap()).unwrap();
+        let (outgoing, mut body) = Outgoing::start(data, &[]);
+        body.pieces.blocking_recv().unwrap().unwrap();
+        change(file.as_file());
+        while body.pieces.blocking_recv().is_some() {}
+        outgoing.finish()
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_sent_is_an_error() {
+        assert_eq!(sending(|_| ()).unwrap().size, 8 << 20);
+        let shrunk = sending(|file| file.set_len(1).unwrap()).unwrap_err();
+        assert!(shrunk.message.contains(": it ended after "), "{}", shrunk.message);
+        let grown = sending(|file| file.set_len(9 << 20).unwrap()).unwrap_err();
+        assert!(grown.message.ends_with(": it changed while it was being read"), "{}", grown.message);
+    }
 }
