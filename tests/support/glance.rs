@@ -219,6 +219,9 @@ fn breaks_schema(key: &str, value: &Value) -> Option<Answer> {
         let message = format!("Invalid value '{value}' for parameter '{key}': Cannot be a negative value");
         return Some(error(400, &message, ""));
     }
+    if key == "name" && value.as_str().is_some_and(|name| name.chars().any(|c| c.len_utf8() == 4)) {
+        return Some(error(400, "Name can't contain 4 byte unicode characters.", ""));
+    }
     let message = format!("Provided object does not match schema 'image': {shown} {wrong}");
     (!wrong.is_empty()).then(|| error(400, &message, ""))
 }

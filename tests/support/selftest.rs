@@ -197,6 +197,7 @@ fn refusals_have_the_codes_of_glance() {
             (json!({"min_ram": "x"}), 400, "&#x27;x&#x27; is not of type &#x27;integer&#x27;"),
             (json!({"foo": 5}), 400, "5 is not of type &#x27;string&#x27;"),
             (json!({"name": "x".repeat(300)}), 400, "is too long"),
+            (json!({"name": "🚀"}), 400, "contain 4 byte unicode characters."),
             (json!({"owner": "bogus"}), 403, "not permitted to create images owned by &#x27;bogus&#x27;"),
             (json!({"id": "bogus"}), 400, "does not match"),
         ] {
