@@ -41,6 +41,9 @@ pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> io
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let path = if path.is_empty() { "/" } else { path };
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
+    if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("accept")) {
+        text += "Accept: */*\r\n";
+    }
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }

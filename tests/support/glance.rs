@@ -66,24 +66,38 @@ pub struct Glance {
     images: Mutex<Vec<Image>>,
 }
 
-/// The page that WebOb makes of an error.
-pub fn error(status: u16, explanation: &str, detail: &str) -> Answer {
+/// An error; its form depends on what the client accepts.
+fn error(status: u16, explanation: &str, detail: &str) -> Answer {
+    Answer { problem: Some((explanation.to_owned(), detail.to_owned())), ..Answer::status(status) }
+}
+
+/// The page that WebOb, which Glance is made with, makes of an error.
+pub fn page(status: u16, explanation: &str, detail: &str) -> String {
     let title = format!("{status} {}", reason(status));
-    let escape = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', "&#x27;")
-    };
-    Answer::html(
-        status,
-        &format!(
-            "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {}<br /><br />\n{}\n\n\n </body>\n</html>",
-            escape(explanation),
-            escape(detail)
-        ),
+    let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#x27;")];
+    let escape = |text: &str| entities.iter().fold(text.to_owned(), |text, (from, to)| text.replace(*from, to));
+    let (explanation, detail) = (escape(explanation), escape(detail));
+    format!(
+        "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {explanation}<br /><br />\n\
+         {detail}\n\n\n </body>\n</html>"
     )
+}
+
+/// HTML, JSON or plain text, as the client accepts.
+fn in_form(request: &Request, mut answer: Answer) -> Answer {
+    let Some((explanation, detail)) = answer.problem.take() else { return answer };
+    let (status, title) = (answer.status, reason(answer.status));
+    let accept = request.header("accept").unwrap_or_default();
+    let (media, body) = if accept.contains("html") || accept.contains("*/*") {
+        ("text/html; charset=UTF-8", page(status, &explanation, &detail))
+    } else if accept.contains("application/json") {
+        let message = format!("{explanation}<br /><br />\n{detail}\n\n");
+        let value = json!({"message": message, "code": format!("{status} {title}"), "title": title});
+        ("application/json", value.to_string())
+    } else {
+        ("text/plain; charset=UTF-8", format!("{status} {title}\n\n{explanation}\n\n {detail}  "))
+    };
+    answer.header("Content-Type", media).body(body)
 }
 
 fn denied(detail: &str) -> Answer {
@@ -205,6 +219,9 @@ fn breaks_schema(key: &str, value: &Value) -> Option<Answer> {
         let message = format!("Invalid value '{value}' for parameter '{key}': Cannot be a negative value");
         return Some(error(400, &message, ""));
     }
+    if key == "name" && value.as_str().is_some_and(|name| name.chars().any(|c| c.len_utf8() == 4)) {
+        return Some(error(400, "Name can't contain 4 byte unicode characters.", ""));
+    }
     let message = format!("Provided object does not match schema 'image': {shown} {wrong}");
     (!wrong.is_empty()).then(|| error(400, &message, ""))
 }
@@ -222,6 +239,10 @@ impl Glance {
     }
 
     pub fn answer(&self, tokens: &Tokens, url: &str, request: &Request, body: &mut Body) -> Answer {
+        in_form(request, self.route(tokens, url, request, body))
+    }
+
+    fn route(&self, tokens: &Tokens, url: &str, request: &Request, body: &mut Body) -> Answer {
         let path: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let ["v2", rest @ ..] = path.as_slice() else {
             return self.versions(if path == ["versions"] { 200 } else { 300 }, url);
@@ -251,6 +272,7 @@ impl Glance {
                     {"id": "slow", "type": "file", "properties": properties, "weight": 0}]}),
                 )
             }
+            ("GET", ["schemas", "image"]) => schema(),
             ("GET", ["images"]) => self.list(&who, request),
             ("POST", ["images"]) => self.create(&who, url, body),
             ("GET", ["images", id]) => self.show(&who, id),
@@ -772,7 +794,7 @@ impl Glance {
         let matching = |image: &&&Image| {
             image.base["os_hidden"] == hidden && pairs.iter().all(|(key, wanted)| image_matches(image, key, wanted))
         };
-        let page: Vec<&&Image> = seen[start..].iter().filter(matching).take(limit + 1).collect();
+        let page: Vec<&&Image> = seen[start..].iter().filter(matching).take(limit).collect();
         // As Glance does, of a repeated key only the last value goes into the links.
         let mut link = url::form_urlencoded::Serializer::new(String::new());
         let mut done = Vec::new();
@@ -784,14 +806,48 @@ impl Glance {
         }
         let query = link.finish();
         let at = |query: &str| if query.is_empty() { "/v2/images".into() } else { format!("/v2/images?{query}") };
-        let mut answer = json!({"images": page.iter().take(limit).map(|image| image.json()).collect::<Value>(),
+        let mut answer = json!({"images": page.iter().map(|image| image.json()).collect::<Value>(),
             "first": at(&query), "schema": "/v2/schemas/images"});
-        if limit > 0 && page.len() > limit {
+        if limit > 0 && page.len() == limit {
+            // A full page has a next one, be it empty.
             let query = if query.is_empty() { query } else { query + "&" };
             answer["next"] = at(&format!("{query}marker={}", page[limit - 1].id)).into();
         }
         Answer::json(200, &answer)
     }
+}
+
+/// The schema of an image, as far as clients look at it: no descriptions.
+fn schema() -> Answer {
+    let mut properties = Map::new();
+    for (keys, kind) in [
+        ("id status checksum os_hash_algo os_hash_value owner name created_at updated_at", json!(["null", "string"])),
+        ("direct_url self file schema stores visibility", json!("string")),
+        ("disk_format container_format", json!(["null", "string"])),
+        ("size virtual_size", json!(["null", "integer"])),
+        ("min_ram min_disk", json!("integer")),
+        ("protected os_hidden", json!("boolean")),
+        ("tags locations", json!("array")),
+    ] {
+        for key in keys.split(' ') {
+            let mut property = json!({"type": kind});
+            if READ_ONLY.contains(&key) && key != "id" {
+                property["readOnly"] = true.into();
+            }
+            properties.insert(key.to_owned(), property);
+        }
+    }
+    let formats = |known: &[&str]| known.iter().map(|one| json!(one)).chain([Value::Null]).collect::<Value>();
+    properties["disk_format"]["enum"] = formats(&DISK_FORMATS);
+    properties["container_format"]["enum"] = formats(&CONTAINER_FORMATS);
+    properties["visibility"]["enum"] = json!(VISIBILITIES);
+    let links = json!([{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"},
+        {"rel": "describedby", "href": "{schema}"}]);
+    Answer::json(
+        200,
+        &json!({"name": "image", "properties": properties,
+        "additionalProperties": {"type": "string"}, "links": links}),
+    )
 }
 
 fn no_property(key: &str) -> Answer {

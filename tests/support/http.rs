@@ -166,6 +166,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub content: Content,
+    /// An error in the words of the service, not yet a page: explanation and detail.
+    pub problem: Option<(String, String)>,
 }
 
 /// The body of an answer.
