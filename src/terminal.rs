@@ -39,8 +39,8 @@ pub fn steers(letter: char) -> bool {
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Asks for a secret on the terminal, without showing it. `None` where there
-/// is no terminal to ask on: scripts must not hang.
+/// Asks for a secret on the terminal, without showing it; empty if only Enter was
+/// pressed. `None` where there is no terminal to ask on: scripts must not hang.
 pub async fn ask_secret(prompt: &'static str, interrupt: &Interrupt) -> Result<Option<String>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
@@ -60,7 +60,7 @@ pub async fn ask_secret(prompt: &'static str, interrupt: &Interrupt) -> Result<O
     if typed.is_err() {
         restore(mode);
     }
-    Ok(Some(typed?).filter(|typed| !typed.is_empty()))
+    typed.map(Some)
 }
 
 /// How the terminal was before the prompt turned its echo off.

@@ -20,7 +20,7 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings)
     if error.is_timeout() {
         return Error::new(
             Kind::Network,
-            format!("cannot reach `{place}`: no connection within {:?}", settings.connect_limit),
+            format!("cannot reach `{place}`: no connection within {} s", settings.connect_limit.as_secs_f64()),
         )
         .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
     }
@@ -47,11 +47,25 @@ pub(super) fn body(error: &reqwest::Error, url: &Url) -> Error {
 
 /// No byte has moved for `limit`.
 pub(super) fn stalled(url: &Url, limit: Duration) -> Error {
-    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs()))
+    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs_f64()))
         .next("try again; `api_timeout` in clouds.yaml sets another limit")
 }
 
+/// A redirect that is not followed, and why.
+pub(super) fn redirected(from: &Url, to: &Url, why: &str, status: StatusCode) -> Error {
+    let (from, to) = (super::shown_url(from), super::shown_url(to));
+    Error::new(Kind::Rejected, format!("`{from}` redirects to `{to}`, {why}"))
+        .with_status(status.as_u16())
+        .next("if that is the right place, name it in the cloud's configuration (`auth_url`, `image_endpoint_override`)")
+}
+
 fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error {
+    // What the lazy verifier could not read.
+    if let rustls::Error::Other(rustls::OtherError(inner)) = error
+        && let Some(ours) = inner.downcast_ref::<Error>()
+    {
+        return ours.clone();
+    }
     let reason = match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
             rustls::CertificateError::UnknownIssuer => "it is signed by an unknown authority".to_owned(),
@@ -63,9 +77,19 @@ fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error
             }
             other => other.to_string().to_lowercase(),
         },
+        rustls::Error::InvalidMessage(_) => {
+            return Error::new(Kind::Tls, format!("`{place}` does not speak TLS"))
+                .next("if it is meant to be plain HTTP, its URL must begin with `http://`");
+        }
+        rustls::Error::AlertReceived(alert) => {
+            return Error::new(Kind::Tls, format!("`{place}` refused the TLS connection: {alert:?}"))
+                .next("if it wants a client certificate, name it with `--os-cert` and `--os-key` (OS_CERT, OS_KEY)");
+        }
         other => {
-            return Error::new(Kind::Tls, format!("no TLS connection to `{place}`: {}", other.to_string().to_lowercase()))
-                .next("if it wants a client certificate, name it with `--os-cert` and `--os-key`; if it speaks plain HTTP, the URL must begin with `http://`");
+            return Error::new(
+                Kind::Tls,
+                format!("no TLS connection to `{place}`: {}", other.to_string().to_lowercase()),
+            );
         }
     };
     let trusted = match &settings.tls.ca {
@@ -127,7 +151,7 @@ pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
     };
     let error = Error::new(kind, message).with_status(code);
     match code {
-        401 => error.next("the token is missing, wrong or expired: sign in again"),
+        401 => error.next("the token has expired or was withdrawn: run the command again, which signs in anew; replace a token given with `--os-token` (OS_TOKEN)"),
         429 | 500.. => error.next("try again in a moment; if it stays, ask who runs the cloud"),
         _ => error,
     }
