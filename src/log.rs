@@ -73,9 +73,8 @@ impl Log {
         options.create(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(path)
-            .map_err(|e| Error::io(format!("cannot write the log file `{}`", path.display()), &e))?;
+        let file =
+            options.open(path).map_err(|e| Error::io(format!("cannot write the log file `{}`", path.display()), &e))?;
         self.file.replace(Some(file));
         Ok(())
     }

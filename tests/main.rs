@@ -7,3 +7,5 @@
 
 mod sign_in;
 mod support;
+mod trouble;
+mod trust;

@@ -535,7 +535,9 @@ impl Merge {
     /// `requests` library do
     /// (<https://requests.readthedocs.io/en/latest/user/advanced/#ssl-cert-verification>).
     fn bundle_of_environment(&mut self, surroundings: &Surroundings) {
-        let is = |key: &str, words: &[&str]| self.text(key).is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()));
+        let is = |key: &str, words: &[&str]| {
+            self.text(key).is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()))
+        };
         let named = self.text("cacert").is_some_and(|path| !path.is_empty());
         let checked = is("verify", &["true", "yes", "on", "1"]) && !is("insecure", &["true", "yes", "on", "1"]);
         if named || !checked {

@@ -4,9 +4,9 @@ use http::Method as Verb;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{CloudConfig, Origin};
 use super::auth::{self, Given, How, Method};
 use super::catalog::Catalog;
+use super::{CloudConfig, Origin};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request, shown_url};
 use crate::interrupt::Interrupt;
@@ -349,7 +349,9 @@ fn refused(config: &CloudConfig, failure: Error) -> Error {
     origins.retain(|line| !line.ends_with(&format!(" came from {}", Origin::Default)));
     let next = match config.auth_type() {
         "token" | "v3token" => "get a new token, or sign in with a user and a password",
-        "v3applicationcredential" => "check the application credential and its secret: it may have expired or been deleted",
+        "v3applicationcredential" => {
+            "check the application credential and its secret: it may have expired or been deleted"
+        }
         _ => "check the user, its domain and its password or secret",
     };
     Error::new(Kind::Auth, format!("Keystone did not let us in: {}", failure.message))

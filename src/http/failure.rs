@@ -4,11 +4,14 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use http::StatusCode;
+use rustls::AlertDescription;
 use serde_json::Value;
 use url::Url;
 
 use super::Settings;
 use crate::error::{Error, Kind};
+
+const PLAIN: &str = "if it is meant to be plain HTTP, its URL must begin with `http://`";
 
 /// A request that got no answer.
 pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings) -> Error {
@@ -24,9 +27,16 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings)
         )
         .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
     }
+    if url.scheme() == "https" && reason == "tls handshake eof" {
+        return Error::new(Kind::Tls, format!("`{place}` ended the TLS handshake")).next(PLAIN);
+    }
     if error.is_connect() {
         return Error::new(Kind::Network, format!("cannot reach `{place}`: {reason}"))
             .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
+    }
+    if reason.starts_with("invalid http") {
+        return Error::new(Kind::Network, format!("`{place}` does not speak HTTP"))
+            .next("if it is meant to be TLS, its URL must begin with `https://`");
     }
     Error::new(Kind::Network, format!("the connection to `{place}` broke: {reason}")).next("try again")
 }
@@ -54,9 +64,9 @@ pub(super) fn stalled(url: &Url, limit: Duration) -> Error {
 /// A redirect that is not followed, and why.
 pub(super) fn redirected(from: &Url, to: &Url, why: &str, status: StatusCode) -> Error {
     let (from, to) = (super::shown_url(from), super::shown_url(to));
-    Error::new(Kind::Rejected, format!("`{from}` redirects to `{to}`, {why}"))
-        .with_status(status.as_u16())
-        .next("if that is the right place, name it in the cloud's configuration (`auth_url`, `image_endpoint_override`)")
+    Error::new(Kind::Rejected, format!("`{from}` redirects to `{to}`, {why}")).with_status(status.as_u16()).next(
+        "if that is the right place, name it in the cloud's configuration (`auth_url`, `image_endpoint_override`)",
+    )
 }
 
 fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error {
@@ -68,7 +78,11 @@ fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error
     }
     let reason = match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
-            rustls::CertificateError::UnknownIssuer => "it is signed by an unknown authority".to_owned(),
+            // A bad signature is that of another authority of the same name.
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
+                "it is signed by an unknown authority".to_owned()
+            }
+            _ if super::tls::is_ca_used_as_server(error) => "it is that of an authority, not of a server".to_owned(),
             rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => {
                 "it has expired".to_owned()
             }
@@ -78,12 +92,20 @@ fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error
             other => other.to_string().to_lowercase(),
         },
         rustls::Error::InvalidMessage(_) => {
-            return Error::new(Kind::Tls, format!("`{place}` does not speak TLS"))
-                .next("if it is meant to be plain HTTP, its URL must begin with `http://`");
+            return Error::new(Kind::Tls, format!("`{place}` does not speak TLS")).next(PLAIN);
         }
         rustls::Error::AlertReceived(alert) => {
-            return Error::new(Kind::Tls, format!("`{place}` refused the TLS connection: {alert:?}"))
-                .next("if it wants a client certificate, name it with `--os-cert` and `--os-key` (OS_CERT, OS_KEY)");
+            let what = match (alert, &settings.tls.cert) {
+                // TLS 1.2 has no word of its own for it.
+                (AlertDescription::CertificateRequired, _) | (AlertDescription::HandshakeFailure, None) => {
+                    return Error::new(Kind::Tls, format!("`{place}` wants a client certificate"))
+                        .next("name it with `--os-cert` and `--os-key` (OS_CERT, OS_KEY)");
+                }
+                (_, Some(_)) => "client certificate",
+                (_, None) => "TLS connection",
+            };
+            return Error::new(Kind::Tls, format!("`{place}` refused the {what}: {alert:?}"))
+                .next("ask who runs the cloud which certificate and which version of TLS it accepts");
         }
         other => {
             return Error::new(
@@ -114,21 +136,15 @@ fn root_cause(error: &reqwest::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// The error of type `E` in the chain, if there is one; also where an
-/// `io::Error` wraps it.
+/// The error of type `E` in the chain, if there is one; also where one
+/// `io::Error` or several wrap it, whose `source` skips what they wrap.
 fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|e| e.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        cause = inner.source();
+    fn within<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+        let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref();
+        let deeper = || error.source().and_then(within::<E>);
+        error.downcast_ref::<E>().or_else(|| wrapped().and_then(|e| within::<E>(e))).or_else(deeper)
     }
-    None
+    error.source().and_then(within)
 }
 
 /// What an unhappy status means, with the server's own words once.

@@ -337,6 +337,10 @@ impl Http {
             if self.shared.settings.force_ipv4 {
                 builder = builder.local_address(std::net::IpAddr::from([0, 0, 0, 0]));
             }
+            // reqwest takes this for all names, `requests` and curl for all addresses as well.
+            if ["no_proxy", "NO_PROXY"].iter().any(|name| std::env::var(name).is_ok_and(|list| list.trim() == "*")) {
+                builder = builder.no_proxy();
+            }
             builder.build().map_err(|e| Error::new(Kind::Network, format!("cannot set up HTTP: {e}")))
         };
         let clients = Clients { pooled: build(8)?, fresh: build(0)? };
@@ -378,7 +382,9 @@ fn same_service(one: &Url, other: &Url) -> bool {
     let (port, other_port) = (one.port_or_known_default(), other.port_or_known_default());
     let encrypted = one.scheme() == "http" && other.scheme() == "https";
     one.origin() == other.origin()
-        || one.host() == other.host() && encrypted && (port == other_port || (port, other_port) == (Some(80), Some(443)))
+        || one.host() == other.host()
+            && encrypted
+            && (port == other_port || (port, other_port) == (Some(80), Some(443)))
 }
 
 fn drop_secrets(headers: &mut HeaderMap) {

@@ -218,7 +218,8 @@ impl ServerCertVerifier for TrustGiven {
     }
 }
 
-fn is_ca_used_as_server(error: &rustls::Error) -> bool {
+/// Whether a server showed a certificate that says CA:TRUE.
+pub(super) fn is_ca_used_as_server(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
