@@ -794,6 +794,9 @@ fn lacks(outcome: &Outcome, log: &str, secrets: &[&str]) {
     }
 }
 
+/// An auth type, its variables, and what must not be seen of them.
+type Kind<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a [&'a str]);
+
 #[test]
 fn no_trace_shows_a_secret() {
     let (id, _, app_secret) = APP_CREDENTIAL;
@@ -801,7 +804,7 @@ fn no_trace_shows_a_secret() {
     let old = world.session("demo").token;
     let url = world.images().url();
     let user = [("OS_USERNAME", "demo"), ("OS_PROJECT_NAME", "demo")];
-    let kinds: [(&str, Vec<(&str, &str)>, &[&str]); 7] = [
+    let kinds: [Kind; 7] = [
         ("password", vec![user[0], user[1], ("OS_PASSWORD", "secret")], &["\"secret\"", "secret'"]),
         ("password", vec![user[0], user[1], ("OS_PASSWORD", "wrong-one")], &["wrong-one"]),
         ("v3totp", vec![user[0], user[1], ("OS_PASSCODE", PASSCODE)], &[PASSCODE]),
