@@ -116,6 +116,12 @@ impl Context {
 
     async fn sign_in(&self) -> Result<Session> {
         let config = cloud::load(&self.globals.cloud, &Surroundings::of_process())?;
+        if config.debug() {
+            self.log.trace();
+        }
+        if let Some(path) = config.log_file() {
+            self.log.file_at(&path)?;
+        }
         for warning in &config.warnings {
             self.log.warn(warning);
         }

@@ -6,4 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod image;
+mod sign_in;
 mod support;
+mod trouble;
+mod trust;
