@@ -41,10 +41,11 @@ pub fn steers(letter: char) -> bool {
 
 /// Asks for a secret on the terminal, without showing it; empty if only Enter was
 /// pressed. `None` where there is no terminal to ask on: scripts must not hang.
-pub async fn ask_secret(prompt: &'static str, interrupt: &Interrupt) -> Result<Option<String>> {
+pub async fn ask_secret(prompt: impl Into<String>, interrupt: &Interrupt) -> Result<Option<String>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
+    let prompt = prompt.into();
     let mode = mode();
     let (answer, answered) = tokio::sync::oneshot::channel();
     // On a thread, so that Ctrl-C is heard while it waits.

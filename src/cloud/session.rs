@@ -79,6 +79,17 @@ impl Session {
         }
     }
 
+    /// Where a service is whose type has several names: under the first that
+    /// the catalogue has.
+    pub fn endpoint_under(&self, names: &[&str]) -> Result<Url> {
+        for name in names {
+            if self.catalog.has(&self.config.for_service(name)?.service_type) {
+                return self.endpoint(name);
+            }
+        }
+        self.endpoint(names.first().copied().unwrap_or_default())
+    }
+
     /// The configuration that this session came from.
     pub fn config(&self) -> &CloudConfig {
         &self.config

@@ -109,6 +109,16 @@ pub fn record(image: &Image, human_readable: bool) -> Record {
     Record { fields }
 }
 
+/// The record of an image that the block storage service makes: its fields by
+/// name, of the volume's type only the name.
+pub fn volume_image(mut answer: Map<String, Value>) -> Record {
+    let kind = answer.get("volume_type").and_then(|kind| kind.get("name")).cloned();
+    answer.insert("volume_type".to_owned(), kind.unwrap_or_default());
+    let mut fields: Vec<(String, Cell)> = answer.into_iter().map(|(name, value)| (name, value.into())).collect();
+    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Record { fields }
+}
+
 fn properties(image: &Image) -> Map<String, Value> {
     let known_after = |key: &str| AFTER.iter().any(|(name, _)| *name == key);
     let custom = image
@@ -174,6 +184,21 @@ mod tests {
         ] {
             assert_eq!(human_size(bytes), text);
         }
+    }
+
+    #[test]
+    fn an_image_of_a_volume_names_the_type_of_the_volume() {
+        let shown = |kind: Value| {
+            let answer =
+                json!({"status": "uploading", "volume_type": kind, "image_id": "i", "display_description": null});
+            let fields = volume_image(answer.as_object().unwrap().clone()).fields;
+            fields.into_iter().map(|(name, cell)| format!("{name}={}", cell.value)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            shown(json!({"name": "fast", "id": "t", "extra_specs": {}})),
+            r#"display_description=null image_id="i" status="uploading" volume_type="fast""#
+        );
+        assert_eq!(shown(Value::Null), r#"display_description=null image_id="i" status="uploading" volume_type=null"#);
     }
 
     #[test]
