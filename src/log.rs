@@ -39,6 +39,7 @@ impl Level {
 /// The one sink for everything that is not data. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
+    silent: bool,
     level: Level,
     file: Option<Rc<RefCell<File>>>,
 }
@@ -60,12 +61,18 @@ impl Log {
                 Some(Rc::new(RefCell::new(file)))
             }
         };
-        Ok(Log { level, file })
+        Ok(Log { silent: false, level, file })
+    }
+
+    /// A log that says nothing, not even errors: for completion, where a word
+    /// on the terminal would disturb the line being typed.
+    pub fn silent() -> Self {
+        Log { silent: true, ..Log::default() }
     }
 
     /// Whether lines of `level` are said at all: lets callers skip the work.
     pub fn says(&self, level: Level) -> bool {
-        level <= self.level
+        !self.silent && level <= self.level
     }
 
     /// Something went wrong; always said.

@@ -24,7 +24,7 @@ use crate::transfer::Data;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image create cirros --file cirros.qcow2 --public
-  rimg image create web --file - --disk-format raw --property os_distro=debian < web.img
+  rimg image create web --file - --property os_distro=debian < web.img
   rimg image create placeholder --disk-format qcow2")]
 pub struct Create {
     /// Name of the image
@@ -100,6 +100,8 @@ pub struct Create {
 
 impl Command for Create {
     type Answer = Record;
+
+    const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
         args::refuse_v1(&[
