@@ -119,7 +119,7 @@ fn images_are_those_of_the_cloud_and_safe_in_every_shell() {
     );
     assert_eq!(all("bash", "'my im"), ["my image"]);
     assert_eq!(all("bash", r"my\ "), [r"my\ image"]);
-    assert_eq!(all("bash", "\"it"), [r#"it's \$(touch x) \"q\""#]);
+    assert_eq!(all("bash", "\"it"), [r#"it's \$(touch x) \"q\"""#]);
     assert_eq!(all("bash", "2"), ["22222222-0000-0000-0000-000000000000"]);
     assert_eq!(all("zsh", "a"), [r"a\:b:active"]);
     assert_eq!(all("fish", "my"), ["my image\tactive"]);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::{Arg, Command};
+use clap::Command;
 
 use super::globals::Globals;
 use super::{Entry, complete, find, sink};
@@ -24,7 +24,6 @@ pub fn root(entries: &'static [Entry]) -> Command {
     Globals::augment(Command::new("rimg"))
         .about(ABOUT)
         .long_about(LONG_ABOUT)
-        .arg(Arg::new("command").hide(true).required(true))
         .before_help(table(entries))
         .after_help("`rimg --help` lists all options.")
         .help_template(TEMPLATE)

@@ -128,8 +128,9 @@ impl Page {
     fn begin(parser: clap::Command, name: &str, about: &str) -> std::io::Result<Self> {
         let usage = parser.clone().render_usage().to_string();
         let description = parser.get_long_about().or(parser.get_about()).map(ToString::to_string).unwrap_or_default();
-        // The first line says the same as NAME, without a full stop.
-        let description = description.split_once("\n\n").map_or(description.as_str(), |(_, rest)| rest).to_owned();
+        // The first line of a command's docstring is in NAME already.
+        let first = parser.get_about().map(|about| format!("{about}\n\n")).unwrap_or_default();
+        let description = description.strip_prefix(&first).unwrap_or(&description).to_owned();
         let mut page = Page { parser, roff: Vec::new() };
         // No date: the same program makes the same page on every day.
         let title = format!(".TH {name} 1 \"\" \"rimg {}\" \"rimg manual\"\n", env!("CARGO_PKG_VERSION"));

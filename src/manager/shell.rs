@@ -5,6 +5,8 @@ use std::ffi::OsString;
 
 use clap_complete::engine::CompletionCandidate;
 
+use crate::terminal::{printable, steers};
+
 /// The variable that a completion script sets when it calls rimg: the shell's name.
 pub const VARIABLE: &str = "RIMG_COMPLETE";
 
@@ -14,12 +16,12 @@ pub enum Shell {
     Bash,
     Elvish,
     Fish,
-    PowerShell,
+    Powershell,
     Zsh,
 }
 
 impl Shell {
-    pub const ALL: [Shell; 5] = [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh];
+    pub const ALL: [Shell; 5] = [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::Powershell, Shell::Zsh];
 
     pub fn named(name: &str) -> Option<Shell> {
         Shell::ALL.into_iter().find(|shell| shell.name() == name)
@@ -30,7 +32,7 @@ impl Shell {
             Shell::Bash => "bash",
             Shell::Elvish => "elvish",
             Shell::Fish => "fish",
-            Shell::PowerShell => "powershell",
+            Shell::Powershell => "powershell",
             Shell::Zsh => "zsh",
         }
     }
@@ -41,7 +43,7 @@ impl Shell {
             Shell::Bash => "rimg.bash",
             Shell::Elvish => "rimg.elv",
             Shell::Fish => "rimg.fish",
-            Shell::PowerShell => "rimg.ps1",
+            Shell::Powershell => "rimg.ps1",
             Shell::Zsh => "_rimg",
         }
     }
@@ -52,7 +54,7 @@ impl Shell {
             Shell::Bash => include_str!("shell/rimg.bash"),
             Shell::Elvish => include_str!("shell/rimg.elv"),
             Shell::Fish => include_str!("shell/rimg.fish"),
-            Shell::PowerShell => include_str!("shell/rimg.ps1"),
+            Shell::Powershell => include_str!("shell/rimg.ps1"),
             Shell::Zsh => include_str!("shell/rimg.zsh"),
         };
         script.replace("NAME", name)
@@ -66,7 +68,7 @@ impl Shell {
             (Shell::Bash, Some(typed)) => unquoted(typed).into(),
             (Shell::Fish, Some(typed)) if at == last => unquoted(typed).into(),
             // Old PowerShells drop empty arguments, so the last one has a mark.
-            (Shell::PowerShell, Some(typed)) if at == last => typed.strip_prefix('=').unwrap_or(typed).into(),
+            (Shell::Powershell, Some(typed)) if at == last => typed.strip_prefix('=').unwrap_or(typed).into(),
             _ => word,
         };
         words.into_iter().enumerate().map(read).collect()
@@ -82,13 +84,15 @@ impl Shell {
         candidates
             .iter()
             .filter_map(|candidate| {
-                let value = candidate.get_value().to_str()?;
+                // What spans lines or could steer the terminal is no candidate.
+                let value = candidate.get_value().to_str().filter(|value| !value.contains(steers))?;
                 let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
-                let help = help.lines().next().unwrap_or_default();
+                let help = printable(help.lines().next().unwrap_or_default());
+                let help = help.as_ref();
                 Some(
                     match self {
                         Shell::Bash => bash_quoted(value, open),
-                        Shell::PowerShell => format!("{}\t{}", powershell_quoted(value), or(help, value)),
+                        Shell::Powershell => format!("{}\t{}", powershell_quoted(value), or(help, value)),
                         Shell::Zsh => zsh_described(value, help),
                         Shell::Fish if !help.is_empty() => format!("{value}\t{help}"),
                         Shell::Fish | Shell::Elvish => value.to_owned(),
@@ -135,13 +139,21 @@ fn read_word(word: &str) -> (String, Option<char>) {
 
 /// `value` so that bash reads it as one plain word, behind the quote that is open.
 fn bash_quoted(value: &str, open: Option<char>) -> String {
-    match open {
-        Some('\'') => value.replace('\'', r"'\''"),
-        Some(_) => escaped(value, |letter| "\"\\$`!".contains(letter)),
-        None => escaped(value, |letter| {
-            letter.is_ascii() && !letter.is_ascii_alphanumeric() && !"-_./:=@%+,".contains(letter)
-        }),
+    let Some(quote) = open else {
+        let plain =
+            |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
+        return escaped(value, |letter| !plain(letter));
+    };
+    let mut text = match quote {
+        '\'' => value.replace('\'', r"'\''"),
+        // History is expanded between double quotes, and a backslash would stay.
+        _ => escaped(value, |letter| "\"\\$`".contains(letter)).replace('!', "\"\\!\""),
+    };
+    // Readline closes the quote, but takes one at the end for the closing one.
+    if text.ends_with(quote) {
+        text.push(quote);
     }
+    text
 }
 
 fn escaped(value: &str, special: impl Fn(char) -> bool) -> String {
@@ -201,14 +213,22 @@ mod tests {
 
     #[test]
     fn bash_gets_one_plain_word_for_every_name() {
-        for name in
-            ["a b", "it's", "$(id)", "`id`", "a\"b", "a;b&c|d", "*?[x]{y}", "~x", "#x", "a\\b", "é 日", "!x", "<>()"]
-        {
+        for name in [
+            "a b", "it's", "end'", "end\"", "end!", "$(id)", "`id`", "a\"b", "a;b&c|d", "*?[x]{y}", "~x", "#x", "a\\b",
+            "é 日", "!x", "<>()",
+        ] {
             assert_eq!(unquoted(&bash_quoted(name, None)), name);
-            assert_eq!(unquoted(&format!("'{}'", bash_quoted(name, Some('\'')))), name);
+            for quote in ['\'', '"'] {
+                // As readline does, which closes the quote.
+                let mut word = format!("{quote}{}", bash_quoted(name, Some(quote)));
+                if !word.ends_with(quote) {
+                    word.push(quote);
+                }
+                assert_eq!(read_word(&word), (name.to_owned(), None), "{word}");
+            }
         }
         assert_eq!(bash_quoted("$(id) `x` \"", None), "\\$\\(id\\)\\ \\`x\\`\\ \\\"");
-        assert_eq!(bash_quoted("$(id) \"", Some('"')), "\\$(id) \\\"");
+        assert_eq!(bash_quoted("$(id) \"x", Some('"')), "\\$(id) \\\"x");
     }
 
     #[test]
