@@ -42,11 +42,9 @@ fn cloud(directory: &Path, images: &str) {
             let mut piece = [0; 4096];
             while !request.windows(4).any(|end| end == b"\r\n\r\n") {
                 match stream.read(&mut piece) {
-                    Ok(1..) => request
-                        .extend_from_slice(&piece[..piece.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1)]),
+                    Ok(count @ 1..) => request.extend_from_slice(&piece[..count]),
                     _ => break,
                 }
-                piece = [0; 4096];
             }
             let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
             let body = match line.contains("/v2/images") {

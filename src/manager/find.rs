@@ -406,6 +406,24 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_repeated_is_gathered_and_of_the_rest_the_last_counts() {
+        let set = ALL.iter().find(|entry| entry.words == "image set").unwrap();
+        let line = argv("rimg i --tag a --name x --hidden --tag b --name y --hidden -v -v --os-cloud a --os-cloud b");
+        let matches = help::parser_of(set).try_get_matches_from(line).unwrap();
+        assert_eq!(matches.get_many::<String>("tags").unwrap().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(matches.get_one::<String>("name").unwrap(), "y");
+        assert_eq!(matches.get_one::<String>("os-cloud").unwrap(), "b");
+        assert_eq!(matches.get_count("verbose"), 2);
+    }
+
+    #[test]
+    fn no_command_has_an_option_that_is_also_a_global_one() {
+        for entry in ALL {
+            help::parser_of(entry).debug_assert();
+        }
+    }
+
+    #[test]
     fn words_that_only_begin_commands_ask_for_more() {
         let text = found("rimg image");
         assert!(text.starts_with("`image` needs another word: rimg image create"), "{text}");

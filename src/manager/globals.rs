@@ -67,6 +67,7 @@ impl Globals {
                     .action(ArgAction::Help)
                     .help_heading(HEADING),
             )
+            // One parser reads the whole line: there is nothing to hand down.
             .args(options::args().into_iter().map(|arg| arg.global(false)).map(|arg| {
                 match arg.get_id() == "os-cloud" {
                     true => arg.add(complete::clouds()),
