@@ -39,6 +39,7 @@ impl Level {
 /// The one sink for everything that is not data. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
+    silent: bool,
     level: Rc<Cell<Level>>,
     file: Rc<RefCell<Option<File>>>,
 }
@@ -66,7 +67,7 @@ impl Log {
     /// From now on everything goes to the file at `path` too, unless there is a
     /// file already: what `log_file` in clouds.yaml asks for.
     pub fn file_at(&self, path: &Path) -> Result<()> {
-        if self.file.borrow().is_some() {
+        if self.silent || self.file.borrow().is_some() {
             return Ok(());
         }
         let mut options = File::options();
@@ -79,9 +80,15 @@ impl Log {
         Ok(())
     }
 
+    /// A log that says nothing, not even errors: for completion, where a word
+    /// on the terminal would disturb the line being typed.
+    pub fn silent() -> Self {
+        Log { silent: true, ..Log::default() }
+    }
+
     /// Whether lines of `level` are said at all: lets callers skip the work.
     pub fn says(&self, level: Level) -> bool {
-        level <= self.level.get()
+        !self.silent && level <= self.level.get()
     }
 
     /// Something went wrong; always said.

@@ -31,7 +31,7 @@ use crate::transfer::{Data, Rehash};
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image create cirros --file cirros.qcow2 --public
-  rimg image create web --file - --disk-format raw --property os_distro=debian < web.img
+  rimg image create web --file - --property os_distro=debian < web.img
   rimg image create placeholder --disk-format qcow2
   rimg image create snapshot --volume data --disk-format qcow2
   rimg image create signed --file x.qcow2 --sign-key-path key.pem --sign-cert-id UUID")]
@@ -129,6 +129,8 @@ pub struct Create {
 
 impl Command for Create {
     type Answer = Record;
+
+    const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
         args::refuse_v1(&[

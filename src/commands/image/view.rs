@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::image::Image;
 use crate::output::{Cell, Record};
 
-/// The fields that stand by themselves; all others are gathered in `properties`.
-const FIELDS: [&str; 18] = [
+/// Every field that a record can have, in its order. What does not stand by
+/// itself is gathered in `properties`.
+pub const COLUMNS: [&str; 19] = [
     "checksum",
     "container_format",
     "created_at",
@@ -17,6 +18,7 @@ const FIELDS: [&str; 18] = [
     "min_ram",
     "name",
     "owner",
+    "properties",
     "protected",
     "schema",
     "size",
@@ -90,8 +92,12 @@ const AFTER: [(&str, Kind); 43] = [
 /// are null are left out, `tags` is always there.
 pub fn record(image: &Image, human_readable: bool) -> Record {
     let mut fields = Vec::new();
-    for name in FIELDS {
+    for name in COLUMNS {
         let cell = match (name, image.fields.get(name)) {
+            ("properties", _) => match properties(image) {
+                properties if properties.is_empty() => continue,
+                properties => Cell::dict(Value::Object(properties)),
+            },
             ("tags", tags) => Cell::list(tags.cloned().unwrap_or_else(|| json!([]))),
             (_, None | Some(Value::Null)) => continue,
             ("size", Some(size)) if human_readable => {
@@ -100,11 +106,6 @@ pub fn record(image: &Image, human_readable: bool) -> Record {
             (_, Some(value)) => value.clone().into(),
         };
         fields.push((name.to_owned(), cell));
-    }
-    let properties = properties(image);
-    if !properties.is_empty() {
-        let at = fields.iter().position(|(name, _)| name.as_str() > "properties").unwrap_or(fields.len());
-        fields.insert(at, ("properties".to_owned(), Cell::dict(Value::Object(properties))));
     }
     Record { fields }
 }
@@ -119,13 +120,18 @@ pub fn volume_image(mut answer: Map<String, Value>) -> Record {
     Record { fields }
 }
 
+/// Whether the field stands by itself. (A custom property may be called `properties`.)
+fn is_field(key: &str) -> bool {
+    key != "properties" && COLUMNS.contains(&key)
+}
+
 fn properties(image: &Image) -> Map<String, Value> {
     let known_after = |key: &str| AFTER.iter().any(|(name, _)| *name == key);
     let custom = image
         .fields
         .keys()
         .map(String::as_str)
-        .filter(|key| !FIELDS.contains(key) && !BEFORE.contains(key) && !known_after(key));
+        .filter(|key| !is_field(key) && !BEFORE.contains(key) && !known_after(key));
     let ordered = BEFORE.into_iter().chain(custom).chain(AFTER.iter().map(|(name, _)| *name));
     let mut properties = Map::new();
     for key in ordered.filter(|key| *key != "self" && *key != "schema" && *key != "location") {
