@@ -1,5 +1,4 @@
 //! What the completion scripts get when they ask, from the real program.
-#![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,6 +1,5 @@
 //! The checked-in completion scripts and manual pages are those that the
-//! program makes. `RIMG_REWRITE=1 cargo test --test generated` rewrites them.
-#![allow(clippy::unwrap_used)]
+//! program makes. `RIMG_REWRITE=1 cargo test generated` rewrites them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +23,7 @@ fn hold_true(directory: &str, made: BTreeMap<String, String>) {
     stale.dedup();
     assert!(
         stale.is_empty(),
-        "not as the program makes them, in `{}`: {stale:?}; rewrite them with `RIMG_REWRITE=1 cargo test --test generated`",
+        "not as the program makes them, in `{}`: {stale:?}; rewrite them with `RIMG_REWRITE=1 cargo test generated`",
         directory.display()
     );
 }

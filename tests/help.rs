@@ -1,5 +1,4 @@
 //! What help and wrong lines say, where, and with which exit code.
-#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 

@@ -5,6 +5,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod completion;
+mod generated;
+mod help;
 mod image;
 mod sign_in;
 mod support;
