@@ -220,6 +220,29 @@ fn an_application_credential_that_is_incomplete_or_wrong() {
 }
 
 #[test]
+fn an_application_credential_that_does_not_exist() {
+    each_service(|world| {
+        if !world.is_real() {
+            let message = json!({"error": {"code": 404, "message": "Could not find Application Credential: nosuch.",
+                "title": "Not Found"}});
+            world.identity().on("POST", "/v3/auth/tokens").answer(move || Answer::json(404, &message));
+        }
+        // A brace in a secret is a brace.
+        let variables = [
+            ("OS_AUTH_TYPE", "v3applicationcredential"),
+            ("OS_APPLICATION_CREDENTIAL_ID", "nosuch"),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", "{brace} and {"),
+        ];
+        list(world, &variables).code(1).stderr_lacks("brace").stderr_is(
+            "error: Keystone did not let us in: Could not find Application Credential: nosuch (HTTP 404 not found)\n  \
+             `application_credential_id` came from OS_APPLICATION_CREDENTIAL_ID\n  \
+             `application_credential_secret` came from OS_APPLICATION_CREDENTIAL_SECRET\n\
+             hint: check the application credential and its secret: it may have expired or been deleted\n",
+        );
+    });
+}
+
+#[test]
 fn a_passcode() {
     let world = World::new();
     let variables =
