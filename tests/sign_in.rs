@@ -197,6 +197,41 @@ fn an_application_credential_asks_for_no_scope() {
 }
 
 #[test]
+fn an_application_credential_of_this_cloud() {
+    each_service(|world| {
+        let (id, _, secret) = APP_CREDENTIAL;
+        let made = world.is_real().then(|| {
+            let token = world.session("demo").token;
+            let ask = move |method: &str, path: &str, body: &str| {
+                let media =
+                    [("Content-Type", "application/json"), ("X-Auth-Token", &token), ("X-Subject-Token", &token)];
+                client::ask(method, &format!("{}{path}", world.auth_url()), &media, body.as_bytes()).unwrap()
+            };
+            let user = ask("GET", "/auth/tokens", "").json()["token"]["user"]["id"].as_str().unwrap().to_owned();
+            let wanted = json!({"application_credential": {"name": world.name("ci"), "secret": secret,
+                "roles": [{"name": "member"}]}});
+            let all = format!("/users/{user}/application_credentials");
+            let made = ask("POST", &all, &wanted.to_string()).json();
+            let id = made["application_credential"]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+            (id.clone(), move || ask("DELETE", &format!("{all}/{id}"), "").status)
+        });
+        let id = made.as_ref().map_or(id, |(id, _)| id);
+        let credential = [
+            ("OS_APPLICATION_CREDENTIAL_ID", id),
+            ("OS_AUTH_TYPE", "v3applicationcredential"),
+            ("OS_PROJECT_NAME", "demo"),
+        ];
+        let right = list(world, &[&credential[..], &[("OS_APPLICATION_CREDENTIAL_SECRET", secret)]].concat());
+        let wrong = list(world, &[&credential[..], &[("OS_APPLICATION_CREDENTIAL_SECRET", "wrong-one")]].concat());
+        if let Some((_, delete)) = made {
+            assert_eq!(delete(), 204);
+        }
+        right.ok().stderr_is("");
+        wrong.code(1).stderr_lacks("wrong-one").stderr_has("error: Keystone did not let us in: ");
+    });
+}
+
+#[test]
 fn an_application_credential_that_is_incomplete_or_wrong() {
     let (id, _, _) = APP_CREDENTIAL;
     let world = World::new();
@@ -217,6 +252,29 @@ fn an_application_credential_that_is_incomplete_or_wrong() {
          `application_credential_secret` came from OS_APPLICATION_CREDENTIAL_SECRET\n\
          hint: check the application credential and its secret: it may have expired or been deleted\n",
     );
+}
+
+#[test]
+fn an_application_credential_that_does_not_exist() {
+    each_service(|world| {
+        if !world.is_real() {
+            let message = json!({"error": {"code": 404, "message": "Could not find Application Credential: nosuch.",
+                "title": "Not Found"}});
+            world.identity().on("POST", "/v3/auth/tokens").answer(move || Answer::json(404, &message));
+        }
+        // A brace in a secret is a brace.
+        let variables = [
+            ("OS_AUTH_TYPE", "v3applicationcredential"),
+            ("OS_APPLICATION_CREDENTIAL_ID", "nosuch"),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", "{brace} and {"),
+        ];
+        list(world, &variables).code(1).stderr_lacks("brace").stderr_is(
+            "error: Keystone did not let us in: Could not find Application Credential: nosuch (HTTP 404 not found)\n  \
+             `application_credential_id` came from OS_APPLICATION_CREDENTIAL_ID\n  \
+             `application_credential_secret` came from OS_APPLICATION_CREDENTIAL_SECRET\n\
+             hint: check the application credential and its secret: it may have expired or been deleted\n",
+        );
+    });
 }
 
 #[test]

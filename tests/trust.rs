@@ -299,6 +299,48 @@ fn no_proxy_goes_straight() {
     assert_eq!(proxy.hits(), [""; 0]);
 }
 
+/// A proxy that gives everybody this answer, once.
+fn unwilling(words: &'static [u8]) -> (String, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://boss:hunter2@{}", listener.local_addr().unwrap());
+    let talking = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        let _ = client.write_all(words);
+    });
+    (url, talking)
+}
+
+#[test]
+fn a_proxy_that_does_not_want() {
+    let world = World::new();
+    let hint = "hint: write them into HTTPS_PROXY or HTTP_PROXY: `http://USER:PASSWORD@HOST:PORT`\n";
+    let who = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+    let (proxy, talking) = unwilling(who);
+    world.rimg(LIST).env("HTTP_PROXY", &proxy).run().code(1).stderr_lacks("hunter2").stderr_is(&format!(
+        "error: cannot sign in at `{}`: the service answered HTTP 407 proxy authentication required\n{hint}",
+        world.auth_url()
+    ));
+    talking.join().unwrap();
+
+    let url = world.identity().url().replace("http://", "https://");
+    let (proxy, talking) = unwilling(who);
+    let run = || world.rimg(LIST.iter().chain(&["--os-auth-url", &url]));
+    run()
+        .env("HTTPS_PROXY", &proxy)
+        .run()
+        .code(1)
+        .stderr_lacks("hunter2")
+        .stderr_is(&format!("error: the proxy on the way to `{url}` wants a user and a password\n{hint}"));
+    talking.join().unwrap();
+    let (proxy, talking) = unwilling(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+    run().env("HTTPS_PROXY", &proxy).run().code(1).stderr_lacks("hunter2").stderr_is(&format!(
+        "error: the proxy did not connect us to `{url}`\n\
+         hint: check HTTPS_PROXY; NO_PROXY names the hosts to be reached without it\n"
+    ));
+    talking.join().unwrap();
+}
+
 #[test]
 fn a_proxy_that_is_not_there() {
     let world = World::new();

@@ -179,6 +179,9 @@ async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<
         return Ok((Credential::Token(token.into()), answer.json().await?, root));
     }
     let receipt = answer.header("openstack-auth-receipt").is_some();
+    // Of a wrong token or application credential Keystone says, in JSON, that
+    // there is none (404); what is not Keystone says it in HTML.
+    let json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let failure = match answer.ok().await {
         Ok(_) => Error::new(Kind::Unavailable, "it gave no token"),
         Err(failure) => failure,
@@ -187,17 +190,17 @@ async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<
         return Err(Error::new(Kind::Auth, "Keystone wants another factor from this user")
             .next("use `--os-auth-type v3multifactor` with `--os-auth-methods`, for instance `v3password,v3totp`"));
     }
-    // Keystone says of a wrong token that there is none (404).
-    let unknown_token = failure.kind == Kind::NotFound && methods.iter().any(|method| method.name == "token");
     Err(match (failure.kind, scope) {
         (Kind::Auth, Some(scope)) => explain(config, http, methods, &scope, failure).await,
         (Kind::Auth, None) => refused(config, failure),
-        _ if unknown_token => refused(config, failure),
+        (Kind::NotFound, _) if json => refused(config, failure),
         (Kind::Interrupted, _) => failure,
         (kind, _) => {
             let message = format!("cannot sign in at `{}`: {}", shown_url(&root), failure.message);
             let next = match kind {
-                Kind::NotFound | Kind::Rejected => Some("check that `auth_url` is the address of Keystone".to_owned()),
+                Kind::NotFound | Kind::Rejected if failure.status != Some(407) => {
+                    Some("check that `auth_url` is the address of Keystone".to_owned())
+                }
                 _ => failure.next.clone(),
             };
             Error { message, next, ..failure }
@@ -354,6 +357,7 @@ fn refused(config: &CloudConfig, failure: Error) -> Error {
         "application_credential_id",
         "application_credential_name",
         "application_credential_secret",
+        "trust_id",
     ];
     // The domain that everybody has by default tells nothing.
     let mut origins = auth::origins(config, &keys);

@@ -11,6 +11,7 @@ use url::Url;
 use super::Settings;
 use crate::error::{Error, Kind};
 
+const PROXY: &str = "write them into HTTPS_PROXY or HTTP_PROXY: `http://USER:PASSWORD@HOST:PORT`";
 const PLAIN: &str = "if it is meant to be plain HTTP, its URL must begin with `http://`";
 
 /// A request that got no answer.
@@ -29,6 +30,14 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings)
     }
     if url.scheme() == "https" && reason == "tls handshake eof" {
         return Error::new(Kind::Tls, format!("`{place}` ended the TLS handshake")).next(PLAIN);
+    }
+    if reason == "tunnel error: proxy authorization required" {
+        return Error::new(Kind::Network, format!("the proxy on the way to `{place}` wants a user and a password"))
+            .next(PROXY);
+    }
+    if reason.starts_with("tunnel error") {
+        return Error::new(Kind::Network, format!("the proxy did not connect us to `{place}`"))
+            .next("check HTTPS_PROXY; NO_PROXY names the hosts to be reached without it");
     }
     if error.is_connect() {
         return Error::new(Kind::Network, format!("cannot reach `{place}`: {reason}"))
@@ -168,6 +177,7 @@ pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
     let error = Error::new(kind, message).with_status(code);
     match code {
         401 => error.next("the token has expired or was withdrawn: run the command again, which signs in anew; replace a token given with `--os-token` (OS_TOKEN)"),
+        407 => error.next(PROXY),
         429 | 500.. => error.next("try again in a moment; if it stays, ask who runs the cloud"),
         _ => error,
     }
