@@ -515,7 +515,7 @@ impl Glance {
         };
         let ready = self.on(who, id, no_image(id), |image| {
             if !image.owned_by(who) {
-                return not_allowed("upload_image");
+                return not_allowed(if status == "saving" { "upload_image" } else { "modify_image" });
             }
             let missing = ["disk_format", "container_format"].iter().any(|key| image.base[*key].is_null());
             if status == "saving" && missing {

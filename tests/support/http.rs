@@ -217,7 +217,9 @@ impl Answer {
 /// The words that go with a status.
 pub fn reason(status: u16) -> &'static str {
     match status {
-        416 => "Request Range Not Satisfiable", // as WebOb, which Glance is made with, has it
+        // As WebOb, which Glance is made with, has them.
+        413 => "Request Entity Too Large",
+        416 => "Request Range Not Satisfiable",
         _ => http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Unknown"),
     }
 }

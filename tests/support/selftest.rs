@@ -243,6 +243,18 @@ fn refusals_have_the_codes_of_glance() {
         assert_eq!(demo.ask("DELETE", &format!("{path}/tags/t"), &[], b"").unwrap().status, 204);
         assert_eq!(demo.ask("DELETE", &format!("{path}/tags/t"), &[], b"").unwrap().status, 404);
 
+        let many: serde_json::Map<String, Value> = (0..129).map(|n| (format!("k{n}"), "v".into())).collect();
+        let reply = demo.json("POST", "/v2/images", &many.into());
+        assert!(reply.status == 413 && reply.text().contains("413 Request Entity Too Large"), "{}", reply.text());
+        assert!(reply.text().contains("Attempted: 129, Maximum: 128"), "{}", reply.text());
+        let mut open = draft(world, "foreign");
+        open["visibility"] = "community".into();
+        let foreign = path_of(&demo.json("POST", "/v2/images", &open).json());
+        for (place, action) in [("file", "upload_image"), ("stage", "modify_image")] {
+            let reply = world.session("other").ask("PUT", &format!("{foreign}/{place}"), &[OCTETS], b"x").unwrap();
+            assert!(reply.status == 403 && reply.text().contains(action), "{place}: {}", reply.text());
+        }
+
         let bad = Session { token: "bad".into(), image_url: demo.image_url.clone() };
         assert_eq!(bad.ask("GET", "/v2/images", &[], b"").unwrap().status, 401);
         let missing = |accept: &str| demo.ask("GET", "/v2/images/nosuch", &[("Accept", accept)], b"").unwrap();
