@@ -143,11 +143,11 @@ impl V2 {
         if let Err(error) = answer {
             // A source that failed is the true reason for a broken request.
             return Err(match error.kind {
-                Kind::Network => outgoing.source_error().unwrap_or(error),
+                Kind::Network => outgoing.source_error().await.unwrap_or(error),
                 _ => error,
             });
         }
-        outgoing.finish()
+        outgoing.finish().await
     }
 
     /// Waits until the service has finished with the data.
@@ -435,12 +435,21 @@ impl ImageService for V2 {
         }
         let algorithms: Vec<_> = expected.iter().map(|(algorithm, _)| *algorithm).collect();
         let mut receiver = Receiver::start(to, &algorithms);
-        while let Some(piece) = answer.chunk().await? {
-            if !receiver.take(piece).await {
-                break;
+        let moved = loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) => {
+                    if !receiver.take(piece).await {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
-        }
-        let received = receiver.finish()?;
+        };
+        // Also after a failure: then the half file is gone once this is back.
+        let received = receiver.finish().await;
+        moved?;
+        let received = received?;
         if let Some(length) = length.filter(|&length| length != received.size) {
             return Err(corrupt_copy(format!("{} of {length} bytes arrived", received.size)));
         }
