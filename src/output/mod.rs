@@ -31,7 +31,7 @@ use icu_properties::CodePointSetData;
 use icu_properties::props::BidiControl;
 use serde_json::{Map, Value};
 
-pub use options::{ListArgs, ListFormat, Quote, ShowArgs, ShowFormat};
+pub use options::{ListArgs, ListFormat, Quote, ShowArgs, ShowFormat, Width};
 
 use crate::error::{Error, Result};
 
@@ -122,7 +122,7 @@ impl ListArgs {
     pub fn write(&self, table: Table, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
         let (table, warnings) = select::sort(table, &self.sort_columns, self.sort_descending);
         let table = select::columns(table, &self.columns)?;
-        let fit = fit(self.max_width, self.fit_width, sink);
+        let fit = self.width.fit(sink);
         let mut written = Ok(());
         let text = match self.format {
             ListFormat::Csv => {
@@ -147,7 +147,7 @@ impl ShowArgs {
     /// None of the fields asked for is there; `out` fails.
     pub fn write(&self, record: Record, sink: Sink, out: &mut dyn Write) -> Result<()> {
         let record = select::fields(record, &self.columns)?;
-        let fit = fit(self.max_width, self.fit_width, sink);
+        let fit = self.width.fit(sink);
         let text = match self.format {
             ShowFormat::Json => json::show(&record, !self.noindent),
             ShowFormat::Shell => shell::show(&record, &self.prefix, &self.variables, sink.terminal),
@@ -164,12 +164,14 @@ fn write_all(text: &str, out: &mut dyn Write) -> Result<()> {
     written.map_err(|error| Error::io("cannot write to stdout", &error))
 }
 
-/// The width that a table has to keep to, if any.
-fn fit(max_width: i64, fit_width: bool, sink: Sink) -> Option<usize> {
-    match usize::try_from(max_width) {
-        Ok(columns @ 1..) => Some(columns),
-        _ if fit_width || sink.terminal => sink.width.filter(|columns| *columns > 0),
-        _ => None,
+impl Width {
+    /// The width that a table has to keep to, if any.
+    fn fit(&self, sink: Sink) -> Option<usize> {
+        match usize::try_from(self.max_width) {
+            Ok(columns @ 1..) => Some(columns),
+            _ if self.fit_width || sink.terminal => sink.width.filter(|columns| *columns > 0),
+            _ => None,
+        }
     }
 }
 

@@ -49,26 +49,10 @@ pub enum Quote {
     Nonnumeric,
 }
 
-/// Options of commands that list things.
+/// How wide a table may be.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
-pub struct ListArgs {
-    /// Write the list in this format
-    #[arg(short = 'f', long, value_enum, default_value_t)]
-    pub format: ListFormat,
-
-    /// Write only this column; may be repeated, case and `_` for a space do not matter
-    #[arg(short = 'c', long = "column", value_name = "COLUMN")]
-    pub columns: Vec<String>,
-
-    /// Put these csv fields in quotes
-    #[arg(long, value_enum, default_value_t)]
-    pub quote: Quote,
-
-    /// Write JSON on one line
-    #[arg(long)]
-    pub noindent: bool,
-
+pub struct Width {
     /// Wrap a table to this many columns; below 1 there is no limit
     #[arg(
         long,
@@ -89,6 +73,30 @@ pub struct ListArgs {
         value_parser = FalseyValueParser::new()
     )]
     pub fit_width: bool,
+}
+
+/// Options of commands that list things.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ListArgs {
+    /// Write the list in this format
+    #[arg(short = 'f', long, value_enum, default_value_t)]
+    pub format: ListFormat,
+
+    /// Write only this column; may be repeated, case and `_` for a space do not matter
+    #[arg(short = 'c', long = "column", value_name = "COLUMN")]
+    pub columns: Vec<String>,
+
+    /// Put these csv fields in quotes
+    #[arg(long, value_enum, default_value_t)]
+    pub quote: Quote,
+
+    /// Write JSON on one line
+    #[arg(long)]
+    pub noindent: bool,
+
+    #[command(flatten)]
+    pub(super) width: Width,
 
     /// Show the headings of a table that has no rows
     #[arg(long)]
@@ -131,26 +139,8 @@ pub struct ShowArgs {
     #[arg(long = "variable", value_name = "VARIABLE", action = ArgAction::Append, hide = true)]
     pub variables: Vec<String>,
 
-    /// Wrap a table to this many columns; below 1 there is no limit
-    #[arg(
-        long,
-        value_name = "COLUMNS",
-        env = "CLIFF_MAX_TERM_WIDTH",
-        hide_env_values = true,
-        default_value_t,
-        hide_default_value = true,
-        allow_negative_numbers = true
-    )]
-    pub max_width: i64,
-
-    /// Wrap a table to the width of the terminal (done anyway when stdout is one)
-    #[arg(
-        long,
-        env = "CLIFF_FIT_WIDTH",
-        hide_env_values = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub fit_width: bool,
+    #[command(flatten)]
+    pub(super) width: Width,
 
     /// Taken as `openstack` takes it; one thing is never without rows
     #[arg(long)]
