@@ -11,20 +11,20 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use crate::cinder;
-use crate::cloud::{self, Session, Surroundings};
+use crate::cloud::{self, Flags, Session, Surroundings};
 use crate::error::{Error, Kind, Result};
 use crate::glance;
 use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
-use crate::manager::Globals;
+
 use crate::service::{ImageService, VolumeService};
 use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Style};
 
 /// One run of rimg.
 pub struct Context {
-    globals: Globals,
+    flags: Flags,
     log: Log,
     interrupt: Interrupt,
     attended: bool,
@@ -34,10 +34,10 @@ pub struct Context {
 }
 
 impl Context {
-    /// A run with these global options.
-    pub fn new(globals: Globals, log: Log, interrupt: Interrupt) -> Self {
+    /// A run on the cloud that these flags choose.
+    pub fn new(flags: Flags, log: Log, interrupt: Interrupt) -> Self {
         Context {
-            globals,
+            flags,
             log,
             interrupt,
             attended: true,
@@ -48,8 +48,8 @@ impl Context {
     }
 
     /// A run that nobody watches: it never asks for a password.
-    pub fn unattended(globals: Globals, log: Log, interrupt: Interrupt) -> Self {
-        Context { attended: false, ..Context::new(globals, log, interrupt) }
+    pub fn unattended(flags: Flags, log: Log, interrupt: Interrupt) -> Self {
+        Context { attended: false, ..Context::new(flags, log, interrupt) }
     }
 
     /// The image service of the chosen cloud; signs in when first asked.
@@ -155,7 +155,7 @@ impl Context {
     }
 
     async fn sign_in(&self) -> Result<Session> {
-        let config = cloud::load(&self.globals.cloud, &Surroundings::of_process())?;
+        let config = cloud::load(&self.flags, &Surroundings::of_process())?;
         if config.debug() {
             self.log.trace();
         }

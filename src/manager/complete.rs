@@ -196,7 +196,7 @@ fn visible_images() -> Option<Vec<CompletionCandidate>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let found = runtime.block_on(async {
         let log = Log::silent();
-        let ctx = Context::unattended(globals, log, Interrupt::listen().ok()?);
+        let ctx = Context::unattended(globals.cloud, log, Interrupt::listen().ok()?);
         let look = async {
             let images = ctx.images().await?;
             images.list(&Filter { limit: Some(1000), ..Filter::default() }).await

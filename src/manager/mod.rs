@@ -28,7 +28,7 @@ use crate::log::Log;
 use crate::output::{ListArgs, Record, ShowArgs, Sink, Table};
 
 pub use complete::{completions, images, words};
-pub use globals::Globals;
+use globals::Globals;
 pub use pages::manual;
 
 /// One command: its arguments, and what it does with them.
@@ -175,7 +175,7 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
     runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(|e| failed(e.into()))?;
         let timing = globals.timing;
-        let ctx = Rc::new(Context::new(globals, log.clone(), interrupt));
+        let ctx = Rc::new(Context::new(globals.cloud, log.clone(), interrupt));
         let outcome = (entry.run)(&matches, &ctx).await;
         if timing {
             help::timings(&ctx.timings()).map_err(plain)?;
