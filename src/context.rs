@@ -17,7 +17,6 @@ use crate::glance;
 use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
-
 use crate::service::{ImageService, VolumeService};
 use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Style};
