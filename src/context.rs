@@ -2,19 +2,24 @@
 //! way to say things on stderr. Each part is made on first use, so that a
 //! command which needs no cloud never looks for one.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
+use crate::cinder;
 use crate::cloud::{self, Session, Surroundings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::glance;
 use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::manager::Globals;
-use crate::service::ImageService;
+use crate::service::{ImageService, VolumeService};
+use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Style};
 
 /// One run of rimg.
@@ -53,6 +58,18 @@ impl Context {
         Ok(&**service)
     }
 
+    /// The block storage service of the chosen cloud; signs in when first asked.
+    pub async fn volumes(&self) -> Result<Box<dyn VolumeService>> {
+        let session = self.session().await?;
+        let url = session.endpoint_under(&cinder::NAMES)?;
+        let wanted = session.config().for_service(cinder::NAMES[0])?;
+        let microversion =
+            cinder::Microversion::wanted(wanted.api_version.as_deref(), wanted.default_microversion.as_deref())?;
+        let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
+        let cinder = cinder::Cinder::new(http, &url, session.project_id.as_deref(), microversion)?;
+        Ok(Box::new(cinder.credential(session.credential.clone())))
+    }
+
     /// The ID of a project, given by ID or name; `domain` says in which domain
     /// to look.
     pub async fn project_id(&self, project: &str, domain: Option<&str>) -> Result<String> {
@@ -76,6 +93,29 @@ impl Context {
             Some(path) => Data::file(path).map(Some),
             None => Data::stdin(),
         }
+    }
+
+    /// A secret that a command needs: the first line of `file`, else the
+    /// environment's `variable`, else what is typed at `prompt`. `None` when
+    /// none of these has it: nobody is asked where there is no terminal.
+    pub async fn secret(&self, file: Option<&str>, variable: &str, prompt: String) -> Result<Option<SecretString>> {
+        if let Some(path) = file {
+            return first_line(path).map(Some);
+        }
+        if let Some(secret) = Surroundings::of_process().variable(variable) {
+            return Ok(Some(SecretString::from(secret)));
+        }
+        match self.attended {
+            true => Ok(terminal::ask_secret(prompt, &self.interrupt).await?.map(SecretString::from)),
+            false => Ok(None),
+        }
+    }
+
+    /// Does long work on a thread of its own, so that Ctrl-C is heard meanwhile.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || done.send(work()));
+        self.interrupt.or(async { outcome.await.unwrap_or_else(|_| Err(Error::interrupted())) }).await
     }
 
     /// Shows how far `meter` is until the answer is dropped. `asked` is the
@@ -116,6 +156,12 @@ impl Context {
 
     async fn sign_in(&self) -> Result<Session> {
         let config = cloud::load(&self.globals.cloud, &Surroundings::of_process())?;
+        if config.debug() {
+            self.log.trace();
+        }
+        if let Some(path) = config.log_file() {
+            self.log.file_at(&path)?;
+        }
         for warning in &config.warnings {
             self.log.warn(warning);
         }
@@ -143,4 +189,18 @@ impl Context {
         let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
         glance::connect(http, endpoint, version.as_deref()).await
     }
+}
+
+/// The first line of a file that holds a secret.
+fn first_line(path: &str) -> Result<SecretString> {
+    let cannot = |e: std::io::Error| Error::io(format!("cannot read `{path}`"), &e);
+    let mut text = String::new();
+    File::open(path).map_err(cannot)?.take(64 * 1024).read_to_string(&mut text).map_err(cannot)?;
+    let secret = text.lines().next().unwrap_or_default();
+    if secret.is_empty() {
+        return Err(
+            Error::new(Kind::Config, format!("the first line of `{path}` is empty")).next("write the passphrase there")
+        );
+    }
+    Ok(SecretString::from(secret))
 }

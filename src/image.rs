@@ -108,6 +108,23 @@ pub struct Draft {
     pub properties: BTreeMap<String, String>,
 }
 
+/// An image that is to be made of a volume, by the block storage service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeImage {
+    /// Its name.
+    pub name: String,
+    /// `raw`, `qcow2`, …: the service converts the volume.
+    pub disk_format: String,
+    /// `bare`, …
+    pub container_format: String,
+    /// `public`, `private`, `shared` or `community`; `None` is `private`.
+    pub visibility: Option<String>,
+    /// Whether deleting it is refused; `None` is no.
+    pub protected: Option<bool>,
+    /// Also when a server uses the volume.
+    pub force: bool,
+}
+
 /// What is to change in an image. What is not named stays as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {

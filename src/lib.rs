@@ -17,12 +17,15 @@
 //! | [`service`] | what any image service can do, in the user's verbs |
 //! | [`image`] | the nouns |
 //! | [`glance`] | the image service over HTTP |
+//! | [`cinder`] | the block storage service over HTTP, as far as images come out of it |
 //! | [`cloud`] | from a cloud's name to a signed-in endpoint |
 //! | [`transfer`] | image data on the move |
 //! | [`disk_format`] | what the bytes are, and whether they are safe |
+//! | [`signature`] | signatures over image data |
 //! | [`output`] | records and tables, and the writers |
 //! | [`http`] | the one room that names the HTTP client |
 
+pub mod cinder;
 pub mod cloud;
 pub mod commands;
 pub mod context;
@@ -37,6 +40,7 @@ pub mod log;
 pub mod manager;
 pub mod output;
 pub mod service;
+pub mod signature;
 pub mod terminal;
 pub mod transfer;
 

@@ -2,7 +2,7 @@
 //! that `-v`, `-vv` and `--debug` ask for. Data never comes here, and secrets
 //! never do: who logs a request masks them first (see `http`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -39,33 +39,56 @@ impl Level {
 /// The one sink for everything that is not data. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    level: Level,
-    file: Option<Rc<RefCell<File>>>,
+    silent: bool,
+    level: Rc<Cell<Level>>,
+    file: Rc<RefCell<Option<File>>>,
 }
 
 impl Log {
     /// A log of `level` on stderr and, with `file`, in a file that only its
     /// owner can read.
     pub fn new(level: Level, file: Option<&Path>) -> Result<Self> {
-        let file = match file {
-            None => None,
-            Some(path) => {
-                let mut options = File::options();
-                options.create(true).append(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let file = options
-                    .open(path)
-                    .map_err(|e| Error::io(format!("cannot write the log file `{}`", path.display()), &e))?;
-                Some(Rc::new(RefCell::new(file)))
-            }
-        };
-        Ok(Log { level, file })
+        let log = Log::default();
+        log.level.set(level);
+        if let Some(path) = file {
+            log.file_at(path)?;
+        }
+        Ok(log)
+    }
+
+    /// From now on the trace is said too, unless only errors are wanted: what
+    /// `debug` in clouds.yaml asks for.
+    pub fn trace(&self) {
+        if self.level.get() > Level::Error {
+            self.level.set(Level::Debug);
+        }
+    }
+
+    /// From now on everything goes to the file at `path` too, unless there is a
+    /// file already: what `log_file` in clouds.yaml asks for.
+    pub fn file_at(&self, path: &Path) -> Result<()> {
+        if self.silent || self.file.borrow().is_some() {
+            return Ok(());
+        }
+        let mut options = File::options();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file =
+            options.open(path).map_err(|e| Error::io(format!("cannot write the log file `{}`", path.display()), &e))?;
+        self.file.replace(Some(file));
+        Ok(())
+    }
+
+    /// A log that says nothing, not even errors: for completion, where a word
+    /// on the terminal would disturb the line being typed.
+    pub fn silent() -> Self {
+        Log { silent: true, ..Log::default() }
     }
 
     /// Whether lines of `level` are said at all: lets callers skip the work.
     pub fn says(&self, level: Level) -> bool {
-        level <= self.level
+        !self.silent && level <= self.level.get()
     }
 
     /// Something went wrong; always said.
@@ -113,9 +136,9 @@ impl Log {
         let line = if stderr.is_terminal() { printable(text) } else { text.into() };
         // There is nowhere left to report a stderr that cannot be written.
         let _ = writeln!(stderr, "{prefix}{line}");
-        if let Some(file) = &self.file {
+        if let Some(file) = &mut *self.file.borrow_mut() {
             let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
-            let _ = writeln!(file.borrow_mut(), "{now} {} {} {}", std::process::id(), level.name(), printable(text));
+            let _ = writeln!(file, "{now} {} {} {}", std::process::id(), level.name(), printable(text));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What any image service can do, in the user's verbs.
+//! What any image service can do, in the user's verbs; and a volume service for images.
 //!
 //! Commands know only this; which version the service speaks is decided below
 //! it. What a service cannot do it answers with [`Kind::Unsupported`].
@@ -6,9 +6,10 @@
 //! [`Kind::Unsupported`]: crate::error::Kind::Unsupported
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use crate::error::Result;
-use crate::image::{Changes, Draft, Filter, Image};
+use crate::image::{Changes, Draft, Filter, Image, VolumeImage};
 use crate::transfer::{Data, Verify, WriteTo};
 
 /// How image data reaches the service.
@@ -59,4 +60,13 @@ pub trait ImageService {
     /// Moves the data of `image` to `to`, from the stores in `prefer` if
     /// possible, and verifies it as `verify` says.
     async fn download(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()>;
+}
+
+/// One block storage service of one cloud, signed in to.
+#[async_trait(?Send)]
+pub trait VolumeService {
+    /// Begins to copy the volume of this ID or, failing that, of this name
+    /// into a new image; answers with what the service says of it, in its own
+    /// words. The copy goes on after the answer.
+    async fn upload_to_image(&self, volume: &str, image: &VolumeImage) -> Result<Map<String, Value>>;
 }

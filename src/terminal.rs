@@ -39,28 +39,28 @@ pub fn steers(letter: char) -> bool {
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Asks for a secret on the terminal, without showing it. `None` where there
-/// is no terminal to ask on: scripts must not hang.
-pub async fn ask_secret(prompt: &'static str, interrupt: &Interrupt) -> Result<Option<String>> {
+/// Asks for a secret on the terminal, without showing it; empty if only Enter was
+/// pressed. `None` where there is no terminal to ask on: scripts must not hang.
+pub async fn ask_secret(prompt: impl Into<String>, interrupt: &Interrupt) -> Result<Option<String>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
+    let prompt = prompt.into();
     let mode = mode();
     let (answer, answered) = tokio::sync::oneshot::channel();
     // On a thread, so that Ctrl-C is heard while it waits.
     std::thread::spawn(move || answer.send(rpassword::prompt_password(prompt)));
-    let typed = interrupt
-        .or(async {
-            match answered.await {
-                Ok(typed) => typed.map_err(|e| Error::io("cannot ask on the terminal", &e)),
-                Err(_) => Err(Error::interrupted()),
-            }
-        })
-        .await;
-    if typed.is_err() {
-        restore(mode);
+    let typed = interrupt.or(async { answered.await.map_err(|_| Error::interrupted()) }).await;
+    match typed {
+        Ok(Ok(typed)) => Ok(Some(typed)),
+        // The prompt can hear of Ctrl-C before we do; then it has tidied up itself.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => Err(Error::interrupted()),
+        Ok(Err(error)) => Err(Error::io("cannot ask on the terminal", &error)),
+        Err(error) => {
+            restore(mode);
+            Err(error)
+        }
     }
-    Ok(Some(typed?).filter(|typed| !typed.is_empty()))
 }
 
 /// How the terminal was before the prompt turned its echo off.

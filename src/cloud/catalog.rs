@@ -48,6 +48,11 @@ impl Catalog {
         Catalog(services.collect())
     }
 
+    /// Whether there is a service of this type.
+    pub fn has(&self, kind: &str) -> bool {
+        self.0.iter().any(|service| service.kind == kind)
+    }
+
     /// The endpoint of a service as `wanted` describes it.
     pub fn endpoint(&self, config: &CloudConfig, wanted: &ServiceConfig) -> Result<Url> {
         let kind = wanted.service_type.as_str();
@@ -64,8 +69,9 @@ impl Catalog {
                     error.next("the token is good for no project: name one with `--os-project-name` (OS_PROJECT_NAME)")
                 }
                 kinds => error.next(format!(
-                    "it has {}; `image_endpoint_override` in clouds.yaml sets an address by hand",
-                    kinds.join(", ")
+                    "it has {}; `{}_endpoint_override` in clouds.yaml sets an address by hand",
+                    kinds.join(", "),
+                    kind.replace('-', "_")
                 )),
             });
         }

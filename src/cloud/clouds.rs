@@ -135,6 +135,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
             if overridden.len() == 1 { "it" } else { "them" },
         ));
     }
+    merge.bundle_of_environment(surroundings);
     merge.fix_up(&mut warnings)?;
 
     let config = CloudConfig {
@@ -507,6 +508,16 @@ impl Merge {
                     Origin::Variable(variable.to_owned())
                 }
             };
+            // An ID is stronger than a name, but not one that the user just typed.
+            let id = match option.key {
+                "username" => Some("user_id".to_owned()),
+                key => key.strip_suffix("_name").map(|what| format!("{what}_id")),
+            };
+            if let (Given::Flag, Place::Auth, Some(id)) = (given, option.place, id)
+                && self.auth.get(&id).is_some_and(|setting| !matches!(setting.origin, Origin::Flag(_)))
+            {
+                self.auth.remove(&id);
+            }
             // Asking for the check means it, whatever a file says elsewhere.
             if option.flag == "verify" {
                 self.top.remove("insecure");
@@ -518,6 +529,25 @@ impl Merge {
 
     fn text(&self, key: &str) -> Option<&str> {
         self.top.get(key).and_then(Setting::text)
+    }
+
+    /// Where nobody named authorities, and the check is on, the variables of the
+    /// `requests` library do
+    /// (<https://requests.readthedocs.io/en/latest/user/advanced/#ssl-cert-verification>).
+    fn bundle_of_environment(&mut self, surroundings: &Surroundings) {
+        let is = |key: &str, words: &[&str]| {
+            self.text(key).is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()))
+        };
+        let named = self.text("cacert").is_some_and(|path| !path.is_empty());
+        let checked = is("verify", &["true", "yes", "on", "1"]) && !is("insecure", &["true", "yes", "on", "1"]);
+        if named || !checked {
+            return;
+        }
+        for variable in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
+            if let Some(path) = surroundings.variable(variable) {
+                return self.set(Place::Top, "cacert", path.into(), Origin::Variable(variable.to_owned()));
+            }
+        }
     }
 
     /// The last adjustments, in the order of `openstack`.

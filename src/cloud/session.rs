@@ -4,11 +4,11 @@ use http::Method as Verb;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::CloudConfig;
 use super::auth::{self, Given, How, Method};
 use super::catalog::Catalog;
+use super::{CloudConfig, Origin};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Credential, Http, Request};
+use crate::http::{Answer, Credential, Http, Request, shown_url};
 use crate::interrupt::Interrupt;
 
 /// A cloud that we are signed in to.
@@ -31,7 +31,7 @@ impl Session {
     /// # Errors
     /// Something needed is missing; Keystone cannot be reached or refuses.
     pub async fn sign_in(config: CloudConfig, http: Http, ask: Option<&Interrupt>) -> Result<Self> {
-        let plugin = auth::plugin(config.auth_type())?;
+        let plugin = auth::plugin(&config)?;
         let given = Given::collect(&config, plugin, ask).await?;
         let session = match plugin.how {
             How::Without(credential) => Session {
@@ -77,6 +77,17 @@ impl Session {
             .next("set it under `auth` in clouds.yaml, as OS_ENDPOINT, or with `--os-endpoint`")),
             None => self.catalog.endpoint(&self.config, &wanted),
         }
+    }
+
+    /// Where a service is whose type has several names: under the first that
+    /// the catalogue has.
+    pub fn endpoint_under(&self, names: &[&str]) -> Result<Url> {
+        for name in names {
+            if self.catalog.has(&self.config.for_service(name)?.service_type) {
+                return self.endpoint(name);
+            }
+        }
+        self.endpoint(names.first().copied().unwrap_or_default())
     }
 
     /// The configuration that this session came from.
@@ -162,24 +173,39 @@ async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<
     if answer.status().is_success() {
         let token = answer.header("x-subject-token").filter(|token| !token.is_empty()).map(str::to_owned);
         let token = token.ok_or_else(|| {
-            Error::new(Kind::Unavailable, format!("`{root}` gave no token")).next("check that `auth_url` is Keystone's")
+            Error::new(Kind::Unavailable, format!("`{}` gave no token", shown_url(&root)))
+                .next("check that `auth_url` is the address of Keystone")
         })?;
         return Ok((Credential::Token(token.into()), answer.json().await?, root));
     }
     let receipt = answer.header("openstack-auth-receipt").is_some();
+    // Of a wrong token or application credential Keystone says, in JSON, that
+    // there is none (404); what is not Keystone says it in HTML.
+    let json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let failure = match answer.ok().await {
-        Ok(_) => Error::new(Kind::Unavailable, format!("`{root}` gave no token")),
+        Ok(_) => Error::new(Kind::Unavailable, "it gave no token"),
         Err(failure) => failure,
     };
     if receipt {
         return Err(Error::new(Kind::Auth, "Keystone wants another factor from this user")
             .next("use `--os-auth-type v3multifactor` with `--os-auth-methods`, for instance `v3password,v3totp`"));
     }
-    match failure.kind {
-        Kind::Auth if scope.is_some() => Err(explain(config, http, methods, failure).await),
-        Kind::Auth => Err(refused(config, failure)),
-        _ => Err(failure),
-    }
+    Err(match (failure.kind, scope) {
+        (Kind::Auth, Some(scope)) => explain(config, http, methods, &scope, failure).await,
+        (Kind::Auth, None) => refused(config, failure),
+        (Kind::NotFound, _) if json => refused(config, failure),
+        (Kind::Interrupted, _) => failure,
+        (kind, _) => {
+            let message = format!("cannot sign in at `{}`: {}", shown_url(&root), failure.message);
+            let next = match kind {
+                Kind::NotFound | Kind::Rejected if failure.status != Some(407) => {
+                    Some("check that `auth_url` is the address of Keystone".to_owned())
+                }
+                _ => failure.next.clone(),
+            };
+            Error { message, next, ..failure }
+        }
+    })
 }
 
 fn token_request(methods: &[Method], scope: Option<&Value>) -> Value {
@@ -257,11 +283,8 @@ async fn discovered(http: &Http, auth_url: &str) -> Result<Option<Url>> {
 }
 
 /// Keystone says only "requires authentication", whatever is wrong. If the same
-/// user gets in without the project, the project is what is wrong.
-async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure: Error) -> Error {
-    let Some(project) = config.auth("project_name").or_else(|| config.auth("project_id")) else {
-        return refused(config, failure);
-    };
+/// user gets in without the scope, the scope is what is wrong.
+async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], scope: &Value, failure: Error) -> Error {
     // A passcode is good only once.
     if methods.iter().any(|method| method.name == "totp") {
         return refused(config, failure);
@@ -273,42 +296,83 @@ async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], failure:
     else {
         return refused(config, failure);
     };
-    let mut url = root;
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.extend(["auth", "projects"]);
-    }
-    let request = Request::get(url).credential(&Credential::Token(token.into()));
-    let listed = match http.send(request).await {
-        Ok(answer) => match answer.ok().await {
-            Ok(answer) => answer.json().await.unwrap_or_default(),
-            Err(_) => Value::Null,
-        },
-        Err(_) => Value::Null,
+    let credential = Credential::Token(token.into());
+    let key = |keys: [&'static str; 2]| keys.into_iter().find_map(|key| Some((key, config.auth(key)?)));
+    let (keys, what, flag) = if scope.get("project").is_some() {
+        (["project_id", "project_name"], "projects", "`--os-project-name` (OS_PROJECT_NAME)")
+    } else if scope.get("domain").is_some() {
+        (["domain_id", "domain_name"], "domains", "`--os-domain-name` (OS_DOMAIN_NAME)")
+    } else {
+        let (place, key) = match scope.get("system") {
+            Some(_) => ("on the system", "system_scope"),
+            None => ("through this trust", "trust_id"),
+        };
+        return Error::new(Kind::Auth, format!("the user may sign in, but not act {place}"))
+            .with_status(401)
+            .details(auth::origins(config, &[key]))
+            .next("ask who runs the cloud for the role, or name a project instead");
     };
-    let projects = listed.get("projects").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut names: Vec<&str> = projects.iter().filter_map(|project| project.get("name")?.as_str()).collect();
-    names.sort_unstable();
-    let error =
-        Error::new(Kind::Auth, format!("the user may sign in, but not to project `{project}`")).with_status(401);
+    let Some((key, asked)) = key(keys) else { return refused(config, failure) };
+    let one = &what[..what.len() - 1];
+    let error = Error::new(Kind::Auth, format!("the user may sign in, but not to {one} `{asked}`"))
+        .with_status(401)
+        .details(auth::origins(config, &[key]));
+    let Some(names) = enterable(http, root, what, &credential).await else {
+        return error.next(format!("check the {one}, or ask who runs the cloud for a role in it"));
+    };
     match names.as_slice() {
-        [] => error.next("this user has no project: ask who runs the cloud for a role in one"),
-        names if names.contains(&project) => {
-            error.next("check the project's domain: `--os-project-domain-name`, or its ID")
+        [] => error.next(format!("this user has no {one}: ask who runs the cloud for a role in one")),
+        names if names.iter().any(|name| name == asked) && one == "project" => {
+            error.next("check the project's domain: `--os-project-domain-name`, or give its ID")
         }
-        names => error.next(format!("choose one of {} with `--os-project-name` (OS_PROJECT_NAME)", names.join(", "))),
+        names => error.next(format!("choose one of {} with {flag}", names.join(", "))),
     }
+}
+
+/// The names of the `projects` or `domains` that this token's user may enter
+/// (<https://docs.openstack.org/api-ref/identity/v3/#get-available-project-scopes>);
+/// `None` if Keystone does not say.
+async fn enterable(http: &Http, mut root: Url, what: &str, credential: &Credential) -> Option<Vec<String>> {
+    if let Ok(mut path) = root.path_segments_mut() {
+        path.extend(["auth", what]);
+    }
+    let answer = http.send(Request::get(root).credential(credential)).await.ok()?;
+    let listed = answer.ok().await.ok()?.json().await.ok()?;
+    let names = listed.get(what)?.as_array()?.iter().filter_map(|item| item.get("name")?.as_str());
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    Some(names)
 }
 
 /// Keystone's refusal, and where what it refused came from.
 fn refused(config: &CloudConfig, failure: Error) -> Error {
-    let keys =
-        ["username", "user_id", "password", "token", "application_credential_id", "application_credential_secret"];
-    let origins: Vec<String> = keys
-        .iter()
-        .filter_map(|key| config.auth.get(*key).map(|setting| format!("`{key}` came from {}", setting.origin)))
-        .collect();
-    let error = Error::new(Kind::Auth, format!("Keystone did not let us in: {}", failure.message)).with_status(401);
-    error.details(origins).next("check the user, its domain and its password or secret")
+    let keys = [
+        "username",
+        "user_id",
+        "user_domain_name",
+        "user_domain_id",
+        "password",
+        "passcode",
+        "token",
+        "application_credential_id",
+        "application_credential_name",
+        "application_credential_secret",
+        "trust_id",
+    ];
+    // The domain that everybody has by default tells nothing.
+    let mut origins = auth::origins(config, &keys);
+    origins.retain(|line| !line.ends_with(&format!(" came from {}", Origin::Default)));
+    let next = match config.auth_type() {
+        "token" | "v3token" => "get a new token, or sign in with a user and a password",
+        "v3applicationcredential" => {
+            "check the application credential and its secret: it may have expired or been deleted"
+        }
+        _ => "check the user, its domain and its password or secret",
+    };
+    Error::new(Kind::Auth, format!("Keystone did not let us in: {}", failure.message))
+        .with_status(401)
+        .details(origins)
+        .next(next)
 }
 
 #[cfg(test)]

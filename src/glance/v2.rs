@@ -23,6 +23,9 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long an import may take: the service copies and may convert the image.
 const IMPORT_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// How long cleaning up after a failure may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(20);
+
 /// An image service that speaks v2.
 pub struct V2 {
     http: Http,
@@ -140,11 +143,11 @@ impl V2 {
         if let Err(error) = answer {
             // A source that failed is the true reason for a broken request.
             return Err(match error.kind {
-                Kind::Network => outgoing.source_error().unwrap_or(error),
+                Kind::Network => outgoing.source_error().await.unwrap_or(error),
                 _ => error,
             });
         }
-        outgoing.finish()
+        outgoing.finish().await
     }
 
     /// Waits until the service has finished with the data.
@@ -214,21 +217,12 @@ impl V2 {
     /// Deletes the image that a failed create left behind.
     async fn undo(&self, image: &Image, failure: Error) -> Error {
         let quiet = V2 { http: self.http.undisturbed(), base: self.base.clone(), credential: self.credential.clone() };
+        // Without an answer the service may still be taking the data.
+        let unanswered = matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Io);
+        let outcome = tokio::time::timeout(UNDO_LIMIT, quiet.remove(image, unanswered)).await;
         let id = image.id();
-        let delete = async {
-            if image.is_protected() {
-                let changes = Changes {
-                    set: [("protected".to_owned(), json!(false))].into_iter().collect(),
-                    ..Changes::default()
-                };
-                quiet.update(id, &changes).await?;
-            }
-            quiet.delete(id, None).await
-        };
-        let outcome = tokio::time::timeout(Duration::from_secs(20), delete).await;
         match outcome {
             Ok(Ok(())) => failure,
-            Ok(Err(e)) if e.kind == Kind::NotFound => failure,
             failed => {
                 let reason = match failed {
                     Ok(Err(e)) => e.message,
@@ -237,6 +231,50 @@ impl V2 {
                 failure
                     .details([format!("the unfinished image `{id}` could not be deleted: {reason}")])
                     .next(format!("delete it with `rimg image delete {id}`"))
+            }
+        }
+    }
+
+    /// Deletes an image and sees that it stays deleted: a Glance that notices
+    /// only afterwards that its client is gone puts the image back to `queued`,
+    /// and with that brings it back.
+    async fn remove(&self, image: &Image, unanswered: bool) -> Result<()> {
+        let id = image.id();
+        if unanswered {
+            let noticed = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < noticed && self.get(id).await.is_ok_and(|now| now.status() == "saving") {
+                self.http.pause(Duration::from_millis(100)).await?;
+            }
+        }
+        if image.is_protected() {
+            let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
+            self.update(id, &Changes { set: unprotected, ..Changes::default() }).await?;
+        }
+        self.delete_insisting(id).await?;
+        let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
+        for pause in looks {
+            self.http.pause(Duration::from_millis(*pause)).await?;
+            if self.get(id).await.is_ok() {
+                self.delete_insisting(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes an image, several times over if the service is in trouble; one
+    /// that is gone already is fine.
+    async fn delete_insisting(&self, id: &str) -> Result<()> {
+        let mut pause = Duration::from_millis(200);
+        loop {
+            match self.delete(id, None).await {
+                Err(e) if e.kind == Kind::NotFound => return Ok(()),
+                Err(e)
+                    if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 =>
+                {
+                    self.http.pause(pause).await?;
+                    pause *= 2;
+                }
+                deleted => return deleted,
             }
         }
     }
@@ -397,12 +435,21 @@ impl ImageService for V2 {
         }
         let algorithms: Vec<_> = expected.iter().map(|(algorithm, _)| *algorithm).collect();
         let mut receiver = Receiver::start(to, &algorithms);
-        while let Some(piece) = answer.chunk().await? {
-            if !receiver.take(piece).await {
-                break;
+        let moved = loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) => {
+                    if !receiver.take(piece).await {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
-        }
-        let received = receiver.finish()?;
+        };
+        // Also after a failure: then the half file is gone once this is back.
+        let received = receiver.finish().await;
+        moved?;
+        let received = received?;
         if let Some(length) = length.filter(|&length| length != received.size) {
             return Err(corrupt_copy(format!("{} of {length} bytes arrived", received.size)));
         }

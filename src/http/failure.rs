@@ -4,11 +4,15 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use http::StatusCode;
+use rustls::AlertDescription;
 use serde_json::Value;
 use url::Url;
 
 use super::Settings;
 use crate::error::{Error, Kind};
+
+const PROXY: &str = "write them into HTTPS_PROXY or HTTP_PROXY: `http://USER:PASSWORD@HOST:PORT`";
+const PLAIN: &str = "if it is meant to be plain HTTP, its URL must begin with `http://`";
 
 /// A request that got no answer.
 pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings) -> Error {
@@ -20,13 +24,28 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings)
     if error.is_timeout() {
         return Error::new(
             Kind::Network,
-            format!("cannot reach `{place}`: no connection within {:?}", settings.connect_limit),
+            format!("cannot reach `{place}`: no connection within {} s", settings.connect_limit.as_secs_f64()),
         )
         .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
+    }
+    if url.scheme() == "https" && reason == "tls handshake eof" {
+        return Error::new(Kind::Tls, format!("`{place}` ended the TLS handshake")).next(PLAIN);
+    }
+    if reason == "tunnel error: proxy authorization required" {
+        return Error::new(Kind::Network, format!("the proxy on the way to `{place}` wants a user and a password"))
+            .next(PROXY);
+    }
+    if reason.starts_with("tunnel error") {
+        return Error::new(Kind::Network, format!("the proxy did not connect us to `{place}`"))
+            .next("check HTTPS_PROXY; NO_PROXY names the hosts to be reached without it");
     }
     if error.is_connect() {
         return Error::new(Kind::Network, format!("cannot reach `{place}`: {reason}"))
             .next("check the address in the cloud's configuration, the network, and HTTPS_PROXY/NO_PROXY");
+    }
+    if reason.starts_with("invalid http") {
+        return Error::new(Kind::Network, format!("`{place}` does not speak HTTP"))
+            .next("if it is meant to be TLS, its URL must begin with `https://`");
     }
     Error::new(Kind::Network, format!("the connection to `{place}` broke: {reason}")).next("try again")
 }
@@ -47,14 +66,32 @@ pub(super) fn body(error: &reqwest::Error, url: &Url) -> Error {
 
 /// No byte has moved for `limit`.
 pub(super) fn stalled(url: &Url, limit: Duration) -> Error {
-    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs()))
+    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs_f64()))
         .next("try again; `api_timeout` in clouds.yaml sets another limit")
 }
 
+/// A redirect that is not followed, and why.
+pub(super) fn redirected(from: &Url, to: &Url, why: &str, status: StatusCode) -> Error {
+    let (from, to) = (super::shown_url(from), super::shown_url(to));
+    Error::new(Kind::Rejected, format!("`{from}` redirects to `{to}`, {why}")).with_status(status.as_u16()).next(
+        "if that is the right place, name it in the cloud's configuration (`auth_url`, `image_endpoint_override`)",
+    )
+}
+
 fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error {
+    // What the lazy verifier could not read.
+    if let rustls::Error::Other(rustls::OtherError(inner)) = error
+        && let Some(ours) = inner.downcast_ref::<Error>()
+    {
+        return ours.clone();
+    }
     let reason = match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
-            rustls::CertificateError::UnknownIssuer => "it is signed by an unknown authority".to_owned(),
+            // A bad signature is that of another authority of the same name.
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
+                "it is signed by an unknown authority".to_owned()
+            }
+            _ if super::tls::is_ca_used_as_server(error) => "it is that of an authority, not of a server".to_owned(),
             rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => {
                 "it has expired".to_owned()
             }
@@ -63,9 +100,27 @@ fn certificate(error: &rustls::Error, place: &str, settings: &Settings) -> Error
             }
             other => other.to_string().to_lowercase(),
         },
+        rustls::Error::InvalidMessage(_) => {
+            return Error::new(Kind::Tls, format!("`{place}` does not speak TLS")).next(PLAIN);
+        }
+        rustls::Error::AlertReceived(alert) => {
+            let what = match (alert, &settings.tls.cert) {
+                // TLS 1.2 has no word of its own for it.
+                (AlertDescription::CertificateRequired, _) | (AlertDescription::HandshakeFailure, None) => {
+                    return Error::new(Kind::Tls, format!("`{place}` wants a client certificate"))
+                        .next("name it with `--os-cert` and `--os-key` (OS_CERT, OS_KEY)");
+                }
+                (_, Some(_)) => "client certificate",
+                (_, None) => "TLS connection",
+            };
+            return Error::new(Kind::Tls, format!("`{place}` refused the {what}: {alert:?}"))
+                .next("ask who runs the cloud which certificate and which version of TLS it accepts");
+        }
         other => {
-            return Error::new(Kind::Tls, format!("no TLS connection to `{place}`: {}", other.to_string().to_lowercase()))
-                .next("if it wants a client certificate, name it with `--os-cert` and `--os-key`; if it speaks plain HTTP, the URL must begin with `http://`");
+            return Error::new(
+                Kind::Tls,
+                format!("no TLS connection to `{place}`: {}", other.to_string().to_lowercase()),
+            );
         }
     };
     let trusted = match &settings.tls.ca {
@@ -90,21 +145,15 @@ fn root_cause(error: &reqwest::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// The error of type `E` in the chain, if there is one; also where an
-/// `io::Error` wraps it.
+/// The error of type `E` in the chain, if there is one; also where one
+/// `io::Error` or several wrap it, whose `source` skips what they wrap.
 fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|e| e.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        cause = inner.source();
+    fn within<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+        let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref();
+        let deeper = || error.source().and_then(within::<E>);
+        error.downcast_ref::<E>().or_else(|| wrapped().and_then(|e| within::<E>(e))).or_else(deeper)
     }
-    None
+    error.source().and_then(within)
 }
 
 /// What an unhappy status means, with the server's own words once.
@@ -127,7 +176,8 @@ pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
     };
     let error = Error::new(kind, message).with_status(code);
     match code {
-        401 => error.next("the token is missing, wrong or expired: sign in again"),
+        401 => error.next("the token has expired or was withdrawn: run the command again, which signs in anew; replace a token given with `--os-token` (OS_TOKEN)"),
+        407 => error.next(PROXY),
         429 | 500.. => error.next("try again in a moment; if it stays, ask who runs the cloud"),
         _ => error,
     }
@@ -141,6 +191,8 @@ fn server_message(body: &[u8]) -> Option<String> {
         Ok(json) => json_message(&json)?,
         Err(_) => html_text(&text),
     };
+    // Glance leaves the line breaks of its pages in JSON, and escapes them in HTML.
+    let found = found.replace("<br />", " ");
     let words = found.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = words.trim_end_matches('.');
     let short: String = words.chars().take(400).collect();
@@ -198,7 +250,7 @@ mod tests {
     #[test]
     fn the_words_of_an_html_error_page_are_kept_once() {
         let page = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>\
-                     You may not &quot;publicize&quot;.<br /><br /></body></html>";
+                     You may not &quot;publicize&quot;.&lt;br /&gt;<br /><br /></body></html>";
         let error = status(StatusCode::FORBIDDEN, page);
         assert_eq!(error.message, "You may not \"publicize\" (HTTP 403 forbidden)");
         assert_eq!(error.kind, Kind::Forbidden);

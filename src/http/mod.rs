@@ -227,14 +227,23 @@ impl Http {
     async fn exchange(&self, request: Request) -> Result<Answer> {
         let Request { method, mut url, mut headers, body, secret } = request;
         let repeatable = method == Method::GET || method == Method::HEAD;
+        // A document can be sent again; what streams by cannot.
+        let again = match &body {
+            Payload::Nothing => Some(None),
+            Payload::Document(bytes) => Some(Some(bytes.clone())),
+            Payload::Data(..) => None,
+        };
         let mut body = Some(body);
         let mut redirects = 0;
         let mut dropped = false;
         loop {
-            let sending = body.take().unwrap_or(Payload::Nothing);
+            let sending = body.take().unwrap_or(match &again {
+                Some(Some(bytes)) => Payload::Document(bytes.clone()),
+                _ => Payload::Nothing,
+            });
             let started = Instant::now();
             let outcome = self.once(&method, &url, &headers, sending, secret).await;
-            self.shared.timings.borrow_mut().push((format!("{method} {url}"), started.elapsed()));
+            self.shared.timings.borrow_mut().push((format!("{method} {}", shown_url(&url)), started.elapsed()));
             let answer = match outcome {
                 Ok(answer) => answer,
                 // A pooled connection that the server had closed: once more, on a new one.
@@ -244,14 +253,26 @@ impl Http {
                 }
                 Err((error, _)) => return Err(error),
             };
-            let Some(next) = redirect(&answer, &url).filter(|_| repeatable && redirects < REDIRECTS) else {
-                return Ok(answer);
+            let Some(next) = redirect(&answer, &url) else { return Ok(answer) };
+            let same = same_service(&url, &next);
+            // A body may hold a secret, and what changes things is meant for this service alone.
+            let refused = if !(next.scheme() == url.scheme() || next.scheme() == "https") {
+                Some("which is not encrypted")
+            } else if again.is_none() || !(repeatable || same) {
+                Some("where this request is not sent again")
+            } else if redirects == REDIRECTS {
+                Some("one redirect too many")
+            } else {
+                None
             };
-            if next.origin() != url.origin() {
+            if let Some(why) = refused {
+                return Err(failure::redirected(&url, &next, why, answer.status()));
+            }
+            if !same {
                 // The token is for this service, not for whom it points to.
                 drop_secrets(&mut headers);
             }
-            self.shared.log.debug(&format!("redirected to {next}"));
+            self.shared.log.debug(&format!("redirected to {}", shown_url(&next)));
             url = next;
             redirects += 1;
         }
@@ -316,6 +337,10 @@ impl Http {
             if self.shared.settings.force_ipv4 {
                 builder = builder.local_address(std::net::IpAddr::from([0, 0, 0, 0]));
             }
+            // reqwest takes this for all names, `requests` and curl for all addresses as well.
+            if ["no_proxy", "NO_PROXY"].iter().any(|name| std::env::var(name).is_ok_and(|list| list.trim() == "*")) {
+                builder = builder.no_proxy();
+            }
             builder.build().map_err(|e| Error::new(Kind::Network, format!("cannot set up HTTP: {e}")))
         };
         let clients = Clients { pooled: build(8)?, fresh: build(0)? };
@@ -348,8 +373,18 @@ fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
         return None;
     }
     let to = from.join(answer.headers().get(LOCATION)?.to_str().ok()?).ok()?;
-    // Never from TLS to plain text.
-    (to.scheme() == from.scheme() || to.scheme() == "https").then_some(to)
+    (matches!(to.scheme(), "http" | "https") && to.host().is_some()).then_some(to)
+}
+
+/// Whether what may be shown to `one` may be shown to `other`: the same host and
+/// port, or the same host with TLS where it had none.
+fn same_service(one: &Url, other: &Url) -> bool {
+    let (port, other_port) = (one.port_or_known_default(), other.port_or_known_default());
+    let encrypted = one.scheme() == "http" && other.scheme() == "https";
+    one.origin() == other.origin()
+        || one.host() == other.host()
+            && encrypted
+            && (port == other_port || (port, other_port) == (Some(80), Some(443)))
 }
 
 fn drop_secrets(headers: &mut HeaderMap) {
@@ -387,8 +422,7 @@ impl Answer {
         if status.is_success() || status == StatusCode::MULTIPLE_CHOICES {
             return Ok(self);
         }
-        let body = self.bounded(64 * 1024).await.unwrap_or_default();
-        Err(failure::status(status, &body))
+        Err(failure::status(status, &self.beginning(64 * 1024).await?))
     }
 
     /// The body as JSON.
@@ -405,6 +439,20 @@ impl Answer {
         })
     }
 
+    /// The beginning of the body, as far as it comes; only an interrupt is an error.
+    async fn beginning(mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while body.len() < limit {
+            match self.chunk().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(limit);
+        Ok(body)
+    }
+
     /// Reads the body, up to `limit` bytes; a longer one is an error.
     async fn bounded(mut self, limit: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
@@ -412,8 +460,9 @@ impl Answer {
             if body.len() + piece.len() > limit {
                 return Err(Error::new(
                     Kind::Unavailable,
-                    format!("`{}` answered with more than {limit} bytes", shown_url(self.inner.url())),
-                ));
+                    format!("`{}` answered with more than {} MiB", shown_url(self.inner.url()), limit >> 20),
+                )
+                .next("check that the endpoint is the OpenStack service itself"));
             }
             body.extend_from_slice(&piece);
         }
@@ -467,7 +516,7 @@ fn shown_body(body: &[u8]) -> String {
 }
 
 /// A URL without user information.
-fn shown_url(url: &Url) -> String {
+pub fn shown_url(url: &Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("");
     let _ = url.set_password(None);

@@ -1,7 +1,7 @@
 //! Whom rimg trusts, and how it proves itself: the rustls configuration.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -34,14 +34,18 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// Reads the files and builds the configuration.
+    /// The configuration. Authorities are read when the first server shows its certificate.
     pub(super) fn client_config(&self) -> Result<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|e| Error::new(Kind::Tls, format!("cannot set up TLS: {e}")))?
             .dangerous()
-            .with_custom_certificate_verifier(self.verifier(provider)?);
+            .with_custom_certificate_verifier(Arc::new(OnFirstUse {
+                tls: self.clone(),
+                provider,
+                verifier: OnceLock::new(),
+            }));
         let Some(cert) = &self.cert else { return Ok(builder.with_no_client_auth()) };
         let chain = certificates(cert)?;
         let key_file = self.key.as_ref().unwrap_or(cert);
@@ -50,7 +54,12 @@ impl Tls {
                 .next("name the client's key with `--os-key`; an encrypted key must be decrypted first")
         })?;
         builder.with_client_auth_cert(chain, key).map_err(|e| {
-            Error::new(Kind::Tls, format!("the client certificate `{}` cannot be used: {e}", cert.display()))
+            let why = match e {
+                rustls::Error::InconsistentKeys(_) => "it does not belong to the key".to_owned(),
+                other => other.to_string().to_lowercase(),
+            };
+            Error::new(Kind::Tls, format!("the client certificate `{}` cannot be used: {why}", cert.display()))
+                .next(format!("check `--os-cert` and `--os-key`; the key is of `{}`", key_file.display()))
         })
     }
 
@@ -97,9 +106,63 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let bytes = std::fs::read(path).map_err(|e| cannot(&e))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes).filter_map(std::result::Result::ok).collect();
     if found.is_empty() {
-        return Err(Error::new(Kind::Tls, format!("`{}` holds no certificate in PEM form", path.display())));
+        return Err(Error::new(Kind::Tls, format!("`{}` holds no certificate in PEM form", path.display()))
+            .next("name a file that has `-----BEGIN CERTIFICATE-----` lines"));
     }
     Ok(found)
+}
+
+/// Reads the authorities only once there is a certificate to check: a cloud
+/// without TLS needs none, and reading those of the system takes milliseconds.
+#[derive(Debug)]
+struct OnFirstUse {
+    tls: Tls,
+    provider: Arc<CryptoProvider>,
+    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>>>,
+}
+
+impl OnFirstUse {
+    fn verifier(&self) -> std::result::Result<&dyn ServerCertVerifier, rustls::Error> {
+        match self.verifier.get_or_init(|| self.tls.verifier(Arc::clone(&self.provider))) {
+            Ok(verifier) => Ok(verifier.as_ref()),
+            Err(error) => Err(rustls::Error::Other(rustls::OtherError(Arc::new(error.clone())))),
+        }
+    }
+}
+
+impl ServerCertVerifier for OnFirstUse {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        self.verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Trusts what chains up to the roots, and the very certificates that the user
@@ -155,7 +218,8 @@ impl ServerCertVerifier for TrustGiven {
     }
 }
 
-fn is_ca_used_as_server(error: &rustls::Error) -> bool {
+/// Whether a server showed a certificate that says CA:TRUE.
+pub(super) fn is_ca_used_as_server(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }

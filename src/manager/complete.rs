@@ -1,81 +1,173 @@
 //! Completion: the shell asks rimg itself what may come next, so that the
 //! answer is always that of the installed version.
+//!
+//! A script calls `RIMG_COMPLETE=<shell> rimg -- <words>`, the last word being
+//! the one to complete, and gets a candidate per line. What goes wrong stays
+//! unsaid: the line that is being typed must not be disturbed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{Arg, Command};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate, complete};
 
+use super::shell::Shell;
 use super::{Entry, Globals, find, help};
 use crate::cloud::{Surroundings, cloud_names};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::image::Filter;
 use crate::interrupt::Interrupt;
-use crate::log::{Level, Log};
-
-/// The variable that a completion script sets when it calls rimg.
-const VARIABLE: &str = "RIMG_COMPLETE";
+use crate::log::Log;
+use crate::terminal::steers;
 
 /// How long a look at the cloud may take while the user waits for the Tab key.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Answers a completion script; `None` when this run is none.
 pub fn answer(entries: &'static [Entry]) -> Option<u8> {
-    std::env::var_os(VARIABLE)?;
-    let done = CompleteEnv::with_factory(move || help::whole(entries))
-        .var(VARIABLE)
-        .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
-    // Whatever goes wrong, the command line that is being typed must not be disturbed.
-    match done {
-        Ok(true) => Some(0),
-        _ => Some(1),
+    let (shell, line) = asked()?;
+    let text = shell.write(&candidates(entries, line).unwrap_or_default());
+    // A shell that has gone away needs no answer.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Some(0)
+}
+
+/// The shell that asks, and the words so far as rimg would get them.
+fn asked() -> Option<(Shell, Vec<OsString>)> {
+    let name = std::env::var_os(super::shell::VARIABLE)?;
+    let shell = Shell::named(name.to_str()?)?;
+    let mut args = std::env::args_os().skip(1);
+    (args.next()? == "--").then(|| (shell, shell.read(args.collect())))
+}
+
+fn candidates(entries: &'static [Entry], mut line: Vec<OsString>) -> Option<Vec<CompletionCandidate>> {
+    let current = line.pop()?;
+    let leading = find::leading_words(&mut line);
+    let typed: Vec<&str> = leading.words.iter().map(|(_, word)| word.as_str()).collect();
+    let parser = match typed.as_slice() {
+        ["help", ..] => None,
+        ["complete", ..] => Some((help::with_globals(parser(), "complete"), 1)),
+        typed => find::longest(entries, typed).map(|(entry, count)| (help::parser_of(entry), count)),
+    };
+    if let Some((parser, count)) = parser {
+        let mut line = find::without(line, &leading.words[..count]);
+        // An ambiguous option is for the run itself to say.
+        let _ = find::spell_out(&parser, &mut line);
+        return options_and_values(parser, line, current);
     }
+    if leading.waits || is_option(&current) {
+        let line = find::without(line, &leading.words);
+        return options_and_values(Globals::augment(Command::new("rimg")), line, current);
+    }
+    (!leading.stopped).then(|| next_words(entries, &typed, current.to_str().unwrap_or_default()))
 }
 
-/// The completion script of each shell that rimg knows: its name and its text.
-pub fn completions() -> Vec<(&'static str, Vec<u8>)> {
-    SHELLS.iter().filter_map(|shell| Some((*shell, script_for(shell)?))).collect()
+fn is_option(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
 }
 
-const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
+fn options_and_values(parser: Command, mut line: Vec<OsString>, current: OsString) -> Option<Vec<CompletionCandidate>> {
+    // The engine leaves out what is hidden while there is anything else, and
+    // who has typed as much as this means the cloud's options too.
+    let shows_globals = current.as_encoded_bytes().starts_with(b"--o");
+    let mut parser = match shows_globals {
+        true => parser.mut_args(|arg| {
+            let is_cloud = arg.get_long().is_some_and(|long| long.starts_with("os-") && !long.starts_with("os-tenant"));
+            if is_cloud { arg.hide(false) } else { arg }
+        }),
+        false => parser,
+    };
+    let wants_options = is_option(&current);
+    line.push(current);
+    let at = line.len() - 1;
+    let mut found = complete(&mut parser, line, at, std::env::current_dir().ok().as_deref()).ok()?;
+    // Options are offered once a dash is typed, as shells do for other programs.
+    found.retain(|candidate| wants_options || !is_option(candidate.get_value()));
+    Some(found)
+}
 
-fn script_for(shell: &str) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let shells = Shells::builtins();
-    shells.completer(shell)?.write_registration(VARIABLE, "rimg", "rimg", "rimg", &mut text).ok()?;
-    Some(text)
+/// The words that can follow those typed, which may be shortened.
+fn next_words(entries: &'static [Entry], typed: &[&str], current: &str) -> Vec<CompletionCandidate> {
+    let (typed, ours): (&[&str], &[&str]) = match typed {
+        [] => (&[], &["complete", "help"]),
+        ["help"] => (&[], &["complete"]),
+        ["help", rest @ ..] => (rest, &[]),
+        typed => (typed, &[]),
+    };
+    let mut words: Vec<(&str, Option<&Entry>)> = Vec::new();
+    for entry in find::beginning(entries, typed) {
+        let mut behind = entry.words.split(' ').skip(typed.len());
+        let Some(word) = behind.next() else { continue };
+        if words.iter().all(|(other, _)| *other != word) {
+            words.push((word, behind.next().is_none().then_some(entry)));
+        }
+    }
+    words.extend(ours.iter().map(|word| (*word, None)));
+    let begun = words.into_iter().filter(|(word, _)| word.starts_with(current));
+    begun
+        .map(|(word, entry)| CompletionCandidate::new(word).help(entry.map(|entry| help::about(entry).into())))
+        .collect()
+}
+
+/// The completion script of each shell that rimg knows: the name of its file
+/// and its text.
+pub fn completions() -> Vec<(&'static str, String)> {
+    Shell::ALL.iter().map(|shell| (shell.file(), shell.script("rimg"))).collect()
 }
 
 /// The parser of `complete`.
 pub fn parser() -> Command {
-    Command::new("complete")
+    Command::new("rimg-complete")
+        .bin_name("rimg complete")
         .about("Print a completion script for a shell")
-        .after_help("Examples:\n  eval \"$(rimg complete)\"\n  rimg complete --shell fish > ~/.config/fish/completions/rimg.fish")
+        .long_about(
+            "Print a completion script for a shell\n\nThe script asks rimg for every candidate: commands, options \
+             and their values, the clouds of clouds.yaml, and the images of the cloud that the line or the \
+             environment names. It need not be made anew when rimg is updated.",
+        )
+        .after_help(
+            "Examples:\n  eval \"$(rimg complete)\"\n  rimg complete --shell zsh > ~/.zfunc/_rimg\n  \
+             rimg complete --shell fish > ~/.config/fish/completions/rimg.fish",
+        )
         .arg(
             Arg::new("shell")
                 .long("shell")
                 .value_name("SHELL")
                 .help("The shell")
-                .default_value("bash")
-                .value_parser(SHELLS.map(PossibleValue::new)),
+                .default_value(Shell::Bash.name())
+                .value_parser(Shell::ALL.map(|shell| PossibleValue::new(shell.name()))),
         )
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .help("The command to complete, for an alias of rimg")
+                .default_value("rimg")
+                .value_parser(command_name),
+        )
+}
+
+/// A name that needs no quotes in any shell.
+fn command_name(text: &str) -> std::result::Result<String, &'static str> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("a command's name is made of letters, digits, `-`, `_` and `.`"),
+    }
 }
 
 /// `complete`: prints the script.
 pub fn script(argv: Vec<OsString>) -> Result<u8> {
-    let parser = help::root(&[]).subcommand_required(true).subcommand(parser());
-    let matches = match super::parsed(parser, argv) {
+    let matches = match super::parsed(help::with_globals(parser(), "complete"), argv)? {
         Ok(matches) => matches,
         Err(code) => return Ok(code),
     };
-    let shell = matches.subcommand().and_then(|(_, own)| own.get_one::<String>("shell"));
-    let text = shell.and_then(|shell| script_for(shell)).unwrap_or_default();
-    let written = std::io::stdout().lock().write_all(&text);
+    let text = |id| matches.get_one::<String>(id).map(String::as_str);
+    let shell = text("shell").and_then(Shell::named).unwrap_or(Shell::Bash);
+    let written = std::io::stdout().lock().write_all(shell.script(text("name").unwrap_or("rimg")).as_bytes());
     written.map(|()| 0).map_err(|e| Error::io("cannot write to stdout", &e))
 }
 
@@ -98,27 +190,107 @@ pub fn images() -> ArgValueCandidates {
 }
 
 fn visible_images() -> Option<Vec<CompletionCandidate>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    // The line stands behind `--`, after our own name.
-    let line = std::env::args_os().skip_while(|arg| arg != "--").skip(1).collect();
+    let (_, line) = asked()?;
     let parser = Globals::augment(Command::new("rimg"));
     let globals = Globals::from_matches(&parser.try_get_matches_from(find::only_globals(line)).ok()?);
-    runtime.block_on(async {
-        let log = Log::new(Level::Error, None).ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let found = runtime.block_on(async {
+        let log = Log::silent();
         let ctx = Context::unattended(globals, log, Interrupt::listen().ok()?);
         let look = async {
             let images = ctx.images().await?;
             images.list(&Filter { limit: Some(1000), ..Filter::default() }).await
         };
-        let found = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()?;
-        let candidates = found.iter().flat_map(|image| {
-            let name = image
-                .name()
-                .filter(|name| !name.contains(char::is_control))
-                .map(|name| CompletionCandidate::new(name).help(Some(image.status().to_owned().into())));
-            let id = CompletionCandidate::new(image.id()).help(image.name().map(|name| name.to_owned().into()));
-            name.into_iter().chain([id.hide(image.name().is_some())])
-        });
-        Some(candidates.collect())
-    })
+        tokio::time::timeout(PATIENCE, look).await.ok()?.ok()
+    });
+    // A name may be looked up on a thread that cannot be stopped.
+    runtime.shutdown_background();
+    let mut candidates = Vec::new();
+    for image in &found? {
+        // Names come from other tenants: what could steer the terminal or be
+        // taken for an option is left to the ID.
+        let name = image.name().filter(|name| !name.is_empty() && !name.starts_with('-') && !name.contains(steers));
+        if let Some(name) = name {
+            candidates.push(CompletionCandidate::new(name).help(Some(image.status().to_owned().into())));
+        }
+        if !image.id().is_empty() && !image.id().contains(steers) {
+            let id = CompletionCandidate::new(image.id()).help(name.map(|name| name.to_owned().into()));
+            candidates.push(id.hide(name.is_some()));
+        }
+    }
+    Some(candidates)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::commands::ALL;
+
+    fn completed(line: &str) -> String {
+        let line = line.split(' ').map(OsString::from).collect();
+        let found = candidates(ALL, line).unwrap_or_default();
+        found.iter().map(|candidate| candidate.get_value().to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn words_are_completed_behind_words_and_global_options() {
+        assert_eq!(completed("rimg "), "image complete help");
+        assert_eq!(completed("rimg image s"), "save set show");
+        assert_eq!(completed("rimg im sh"), "show");
+        assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
+        assert_eq!(completed("rimg help image un"), "unset");
+        assert_eq!(completed("rimg help "), "image complete");
+        assert_eq!(completed("rimg volume "), "");
+        assert_eq!(completed("rimg --nosuch "), "");
+    }
+
+    #[test]
+    fn options_of_the_command_come_first_and_global_ones_when_meant() {
+        assert_eq!(
+            completed("rimg image show --"),
+            "--human-readable --format --column --noindent --prefix --max-width --fit-width --print-empty"
+        );
+        assert_eq!(completed("rimg im show --pr"), "--prefix --print-empty");
+        assert_eq!(completed("rimg image show --deb"), "--debug");
+        assert_eq!(completed("rimg image show --os-cl"), "--os-cloud --os-client-id --os-client-secret");
+        assert_eq!(
+            completed("rimg image set --os-d"),
+            "--os-distro --os-domain-name --os-domain-id --os-default-domain --os-default-domain-id --os-default-domain-name --os-discovery-endpoint --os-device-authorization-endpoint"
+        );
+        assert_eq!(completed("rimg --tim"), "--timing");
+        assert_eq!(completed("rimg complete --"), "--shell --name");
+    }
+
+    #[test]
+    fn values_are_completed_however_the_option_is_written() {
+        for option in ["-f ", "--format ", "--forma ", "--format=", "-f"] {
+            let values = completed(&format!("rimg image list {option}j"));
+            assert!(values.ends_with("json") && !values.contains(' '), "{option}: {values}");
+        }
+        assert_eq!(completed("rimg image show -f "), "json shell table value yaml");
+        assert_eq!(completed("rimg image create --disk-format q"), "qcow2");
+        assert_eq!(completed("rimg image list --member-status p"), "pending");
+        assert_eq!(completed("rimg --os-interface i"), "internal");
+        assert_eq!(completed("rimg complete --shell z"), "zsh");
+    }
+
+    #[test]
+    fn columns_are_those_of_the_command() {
+        assert_eq!(
+            completed("rimg image list -c "),
+            "ID Name Disk Format Container Format Size Checksum Status Visibility Protected Project Hash Algorithm Hash Value Tags"
+        );
+        assert_eq!(completed("rimg image list --sort-column S"), "Size Status");
+        assert_eq!(completed("rimg image show -c s"), "schema size status");
+        assert_eq!(completed("rimg image create -c prot"), "protected");
+    }
+
+    #[test]
+    fn only_plain_names_can_be_completed() {
+        assert_eq!(command_name("openstack").unwrap(), "openstack");
+        for name in ["", "-x", "a b", "$(x)", "a;b"] {
+            assert!(command_name(name).is_err(), "{name}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Help: the tree of commands as clap sees it, and what is printed from it.
+//! Help: the parsers of a line as clap sees them, and what is printed from them.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Command;
 
 use super::globals::Globals;
-use super::{Entry, find, sink};
+use super::{Entry, complete, find, sink};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Cell, ListArgs, Table};
 
@@ -16,111 +16,97 @@ const LONG_ABOUT: &str = "OpenStack images from the shell, with the words, optio
 of `openstack image`.\n\nA cloud is chosen with --os-cloud or OS_CLOUD (an entry of clouds.yaml), described by \
 OS_* variables (`source openrc`), or by the --os-* options.";
 
-fn base() -> Command {
-    let root = Command::new("rimg")
-        .version(env!("CARGO_PKG_VERSION"))
+/// How the program's own help is laid out: the commands come before the options.
+const TEMPLATE: &str = "{about-section}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
+
+/// The parser of a line without command words. It also makes the program's own help.
+pub fn root(entries: &'static [Entry]) -> Command {
+    Globals::augment(Command::new("rimg"))
         .about(ABOUT)
         .long_about(LONG_ABOUT)
-        .infer_long_args(true)
-        .disable_help_subcommand(true);
-    Globals::augment(root)
+        .before_help(table(entries))
+        .after_help("`rimg --help` lists all options.")
+        .help_template(TEMPLATE)
+        .override_usage("rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help [COMMAND]")
 }
 
-/// The root alone: for a line without command words.
-pub fn root(entries: &'static [Entry]) -> Command {
-    base()
-        .arg_required_else_help(true)
-        .subcommand_required(true)
-        .after_help(table(entries))
-        .override_usage("rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help <COMMAND>")
+/// The parser of one command, for a line without the command's words: its own
+/// options, and the global ones, which its help leaves to `rimg --help`.
+pub fn parser_of(entry: &Entry) -> Command {
+    with_globals((entry.parser)(), entry.words)
 }
 
-/// The tree with one command in it, enough to parse a line that names it.
-pub fn tree_of(entry: &Entry) -> Command {
-    grow(base(), [entry])
-}
-
-/// The whole tree: for manual pages and completion.
-pub fn whole(entries: &'static [Entry]) -> Command {
-    grow(base(), entries)
-}
-
-/// Hangs each entry below the words that lead to it.
-fn grow<'e>(root: Command, entries: impl IntoIterator<Item = &'e Entry>) -> Command {
-    entries.into_iter().fold(root, |tree, entry| {
-        let words: Vec<&'static str> = entry.words.split(' ').collect();
-        hang(tree, &words, (entry.parser)())
-    })
-}
-
-fn hang(tree: Command, words: &[&'static str], leaf: Command) -> Command {
-    let Some((word, rest)) = words.split_first() else { return tree };
-    let plant = |command: Command| match rest {
-        [] => leaf.name(*word),
-        rest => hang(command, rest, leaf),
-    };
-    if tree.find_subcommand(word).is_some() {
-        tree.mut_subcommand(word, plant)
-    } else {
-        let group = Command::new(*word)
-            .about(format!("Commands of `{word}`"))
-            .subcommand_required(true)
-            .disable_help_subcommand(true);
-        tree.subcommand(plant(group))
-    }
+/// `command` under these words, with the global options, hidden.
+pub fn with_globals(command: Command, words: &str) -> Command {
+    let own: Vec<_> = command.get_arguments().map(|arg| arg.get_id().clone()).collect();
+    let examples = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    Globals::augment(command)
+        .bin_name(format!("rimg {words}"))
+        .mut_args(|arg| if own.contains(arg.get_id()) { arg } else { arg.hide(true) })
+        .after_help(format!("{examples}Global options (which cloud, what is said): see `rimg --help`"))
 }
 
 /// `help [words]`: one command's help, or the commands that the words begin.
 pub fn show(entries: &'static [Entry], words: &[String]) -> Result<u8> {
-    let text = match words {
-        [] => root(entries).render_long_help().ansi().to_string(),
-        words => match find::beginning(entries, words).as_slice() {
+    let typed: Vec<&str> = words.iter().map(String::as_str).collect();
+    let text = match find::longest(entries, &typed).filter(|(_, count)| *count == typed.len()) {
+        _ if typed.is_empty() => whole(entries),
+        Some((entry, _)) => parser_of(entry).render_long_help().ansi().to_string(),
+        None if typed == ["complete"] => complete::parser().render_long_help().ansi().to_string(),
+        None => match find::beginning(entries, words).as_slice() {
             [] => {
                 let text = words.join(" ");
                 return Err(Error::new(Kind::NotFound, format!("there is no command `{text}`"))
                     .next("`rimg help` lists the commands"));
             }
-            [only] if only.words.split(' ').count() == words.len() => command_help(only),
-            several => match several.iter().find(|entry| entry.words == words.join(" ")) {
-                Some(exact) => command_help(exact),
-                None => {
-                    let begun = several.iter().map(|entry| line(entry, 0)).collect::<String>();
-                    format!("Commands that begin with `{}`:\n{begun}", words.join(" "))
-                }
-            },
+            begun => format!(
+                "Commands that begin with `{}`:\n{}",
+                words.join(" "),
+                lines(begun.iter().map(|entry| (entry.words, about(entry))))
+            ),
         },
     };
-    let text = if sink().terminal { text } else { anstream::adapter::strip_str(&text).to_string() };
-    let written = std::io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(|e| Error::io("cannot write to stdout", &e))?;
-    Ok(0)
+    print(&text)
 }
 
-fn command_help(entry: &Entry) -> String {
-    let mut tree = tree_of(entry);
-    tree.build();
-    let mut command = &mut tree;
-    for word in entry.words.split(' ') {
-        match command.find_subcommand_mut(word) {
-            Some(deeper) => command = deeper,
-            None => return String::new(),
-        }
-    }
-    command.render_long_help().ansi().to_string()
+/// `rimg` alone: the short help.
+pub fn short(entries: &'static [Entry]) -> Result<u8> {
+    print(&root(entries).render_help().ansi().to_string())
+}
+
+/// `rimg --help`: with all options, as compact as the short help.
+fn whole(entries: &'static [Entry]) -> String {
+    let long_about = root(entries).about(LONG_ABOUT);
+    long_about.after_help("").mut_args(|arg| arg.hide_short_help(false)).render_help().ansi().to_string()
+}
+
+fn print(text: &str) -> Result<u8> {
+    let mut stdout = anstream::AutoStream::auto(std::io::stdout().lock());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map(|()| 0).map_err(|e| Error::io("cannot write to stdout", &e))
 }
 
 /// The commands and what each is for.
 fn table(entries: &'static [Entry]) -> String {
-    let width = entries.iter().map(|entry| entry.words.len()).max().unwrap_or(0);
-    let lines: String = entries.iter().map(|entry| line(entry, width)).collect();
+    let ours = [
+        ("complete", complete::parser().get_about().map(ToString::to_string).unwrap_or_default()),
+        ("help", "Print help on a command".to_owned()),
+    ];
+    let commands = lines(entries.iter().map(|entry| (entry.words, about(entry))).chain(ours));
     format!(
-        "Commands:\n{lines}\nWords may be shortened: `rimg im li`. `rimg help image create` says more on a command."
+        "Commands:\n{commands}\nWords may be shortened: `rimg im li`. `rimg help image create` says more on a\ncommand."
     )
 }
 
-fn line(entry: &Entry, width: usize) -> String {
-    let about = (entry.parser)().get_about().map(ToString::to_string).unwrap_or_default();
-    format!("  {:width$}  {about}\n", entry.words)
+fn lines<'w>(rows: impl IntoIterator<Item = (&'w str, String)>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let width = rows.iter().map(|(words, _)| words.len()).max().unwrap_or(0);
+    rows.into_iter().map(|(words, about)| format!("  {words:width$}  {about}\n")).collect()
+}
+
+/// What a command is for, in one line.
+pub fn about(entry: &Entry) -> String {
+    (entry.parser)().get_about().map(ToString::to_string).unwrap_or_default()
 }
 
 /// `--timing`: on stderr, so that data stays data.

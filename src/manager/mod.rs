@@ -10,6 +10,7 @@ mod find;
 mod globals;
 mod help;
 mod pages;
+mod shell;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -17,6 +18,7 @@ use std::io::{IsTerminal, Write};
 use std::pin::Pin;
 use std::rc::Rc;
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser};
 
 use crate::context::Context;
@@ -95,12 +97,16 @@ impl Entry {
 }
 
 fn parser_of<C: Command>() -> clap::Command {
-    let parser = <C::Answer as Answer>::Options::augment_args(C::command());
+    let parser = C::command();
+    let about = Resettable::from(parser.get_about().cloned());
+    let long_about = Resettable::from(parser.get_long_about().cloned());
+    // The docstring of the output options would take the place of the command's.
+    let parser = <C::Answer as Answer>::Options::augment_args(parser).about(about).long_about(long_about);
     let has_columns = parser.get_arguments().any(|arg| arg.get_id() == "columns");
-    match has_columns {
-        true => parser.mut_arg("columns", |arg| arg.add(words(C::COLUMNS))),
-        false => parser,
-    }
+    let has_order = parser.get_arguments().any(|arg| arg.get_id() == "sort_columns");
+    let columns = |arg: clap::Arg| arg.add(words(C::COLUMNS));
+    let parser = if has_columns { parser.mut_arg("columns", columns) } else { parser };
+    if has_order { parser.mut_arg("sort_columns", columns) } else { parser }
 }
 
 fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<'a> {
@@ -141,18 +147,25 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
     let (entry, argv) = match find::find(entries, argv).map_err(plain)? {
         find::Found::Command(entry, argv) => (entry, argv),
         find::Found::Help(words) => return help::show(entries, &words).map_err(plain),
-        find::Found::Complete(rest) => return complete::script(rest).map_err(plain),
-        find::Found::Nothing(argv) => return parsed(help::root(entries), argv).map(|_| 0).or_else(Ok),
+        find::Found::Complete(argv) => return complete::script(argv).map_err(plain),
+        find::Found::Nothing(argv) if argv.len() <= 1 => return help::short(entries).map_err(plain),
+        find::Found::Nothing(argv) if argv.iter().any(|arg| arg == "--help") => {
+            return help::show(entries, &[]).map_err(plain);
+        }
+        find::Found::Nothing(argv) => {
+            return match parsed(help::root(entries), argv).map_err(plain)? {
+                Ok(_) => {
+                    Err(plain(Error::usage("there is no command on the line").next("`rimg help` lists the commands")))
+                }
+                Err(code) => Ok(code),
+            };
+        }
     };
-    let matches = match parsed(help::tree_of(entry), argv) {
+    let matches = match parsed(help::parser_of(entry), argv).map_err(plain)? {
         Ok(matches) => matches,
         Err(code) => return Ok(code),
     };
-    let mut leaf = &matches;
-    while let Some((_, deeper)) = leaf.subcommand() {
-        leaf = deeper;
-    }
-    let globals = Globals::from_matches(leaf);
+    let globals = Globals::from_matches(&matches);
     let log = Log::new(globals.level(), globals.log_file.as_deref()).map_err(plain)?;
     let failed = |error: anyhow::Error| (log.clone(), error);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -163,7 +176,7 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
         let interrupt = Interrupt::listen().map_err(|e| failed(e.into()))?;
         let timing = globals.timing;
         let ctx = Rc::new(Context::new(globals, log.clone(), interrupt));
-        let outcome = (entry.run)(leaf, &ctx).await;
+        let outcome = (entry.run)(&matches, &ctx).await;
         if timing {
             help::timings(&ctx.timings()).map_err(plain)?;
         }
@@ -176,11 +189,12 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
 
 /// The matches, or the exit code after clap has said what is wrong (or has
 /// shown the help that was asked for).
-fn parsed(parser: clap::Command, argv: Vec<OsString>) -> std::result::Result<ArgMatches, u8> {
-    parser.try_get_matches_from(argv).map_err(|error| {
+fn parsed(parser: clap::Command, mut argv: Vec<OsString>) -> Result<std::result::Result<ArgMatches, u8>> {
+    find::spell_out(&parser, &mut argv)?;
+    Ok(parser.try_get_matches_from(argv).map_err(|error| {
         let _ = error.print();
         u8::try_from(error.exit_code()).unwrap_or(2)
-    })
+    }))
 }
 
 /// Says what went wrong, and what to do next; answers with the exit code.

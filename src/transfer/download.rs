@@ -5,11 +5,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::QUEUE;
 use super::digest::{Algorithm, Digests};
@@ -123,7 +122,7 @@ impl Target {
 pub struct Receiver {
     name: String,
     queue: mpsc::Sender<Bytes>,
-    writer: JoinHandle<io::Result<Target>>,
+    written: oneshot::Receiver<io::Result<Target>>,
     digests: Digests,
     size: u64,
     meter: Arc<Meter>,
@@ -144,16 +143,22 @@ impl Receiver {
         let WriteTo { mut target, meter } = to;
         let (queue, mut pieces) = mpsc::channel::<Bytes>(QUEUE);
         let name = target.name();
-        let writer = std::thread::spawn(move || {
-            while let Some(piece) = pieces.blocking_recv() {
-                target.write(&piece)?;
-            }
-            if let Target::Stdout = target {
-                io::stdout().lock().flush()?;
-            }
-            Ok(target)
+        let (tell, written) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut write = || {
+                while let Some(piece) = pieces.blocking_recv() {
+                    target.write(&piece)?;
+                }
+                if let Target::Stdout = target {
+                    io::stdout().lock().flush()?;
+                }
+                Ok(())
+            };
+            let outcome = write();
+            // On failure the temporary file is gone before that is told.
+            let _ = tell.send(outcome.map(|()| target));
         });
-        Receiver { name, queue, writer, digests: Digests::start(algorithms), size: 0, meter }
+        Receiver { name, queue, written, digests: Digests::start(algorithms), size: 0, meter }
     }
 
     /// Takes the next piece; `false` when the writer has failed and the rest is
@@ -166,9 +171,9 @@ impl Receiver {
     }
 
     /// Waits until everything is written.
-    pub fn finish(self) -> Result<Received> {
+    pub async fn finish(self) -> Result<Received> {
         drop(self.queue);
-        let target = match self.writer.join() {
+        let target = match self.written.await {
             Ok(Ok(target)) => target,
             Ok(Err(error)) => {
                 let failure = Error::io(format!("cannot write `{}`", self.name), &error);

@@ -46,17 +46,19 @@ pub enum Input {
     },
 }
 
-/// A file that can be read once more, for a digest that nobody expected.
+/// A file that can be read once more, for a digest that the transfer does not give.
 pub struct Rehash {
     file: File,
     start: u64,
     len: u64,
+    /// Counts what has been read again.
+    pub meter: Arc<Meter>,
 }
 
 impl Rehash {
     /// The hexadecimal digest of the data.
     pub fn digest(mut self, algorithm: Algorithm) -> Result<String> {
-        let failed = |e: std::io::Error| Error::io("cannot read the image again to verify it", &e);
+        let failed = |e: std::io::Error| Error::io("cannot read the image to hash it", &e);
         self.file.seek(SeekFrom::Start(self.start)).map_err(failed)?;
         let mut rest = self.file.take(self.len);
         let digests = Digests::start(&[algorithm]);
@@ -68,6 +70,7 @@ impl Rehash {
             }
             piece.truncate(count);
             digests.update(&piece.into());
+            self.meter.add(count as u64);
         }
         Ok(digests.finish()?.pop().map(|(_, sum)| sum).unwrap_or_default())
     }
@@ -155,7 +158,12 @@ impl Data {
     /// The means to read the data a second time; a pipe has none.
     pub fn rehash(&self) -> Option<Rehash> {
         match &self.input {
-            Input::File { file, start } => Some(Rehash { file: file.try_clone().ok()?, start: *start, len: self.len? }),
+            Input::File { file, start } => Some(Rehash {
+                file: file.try_clone().ok()?,
+                start: *start,
+                len: self.len?,
+                meter: Meter::new(self.len),
+            }),
             Input::Pipe { .. } => None,
         }
     }

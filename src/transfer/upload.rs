@@ -9,12 +9,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::digest::{Algorithm, Digests};
 use super::progress::Meter;
@@ -34,7 +33,7 @@ pub struct Sent {
 /// Data being read; [`Outgoing::finish`] tells what it was.
 pub struct Outgoing {
     name: String,
-    reader: JoinHandle<io::Result<Sent>>,
+    done: oneshot::Receiver<io::Result<Sent>>,
 }
 
 /// The request body that goes with an [`Outgoing`].
@@ -50,23 +49,25 @@ impl Outgoing {
         let (queue, pieces) = mpsc::channel(QUEUE);
         let digests = Digests::start(algorithms);
         let Data { name, len, meter, input } = data;
-        let reader = std::thread::spawn(move || {
-            let outcome = pump(input, len, &digests, &queue);
-            if let Err(error) = &outcome {
+        let (tell, done) = oneshot::channel();
+        std::thread::spawn(move || {
+            let read = pump(input, len, &digests, &queue);
+            if let Err(error) = &read {
                 // The body must fail too, or the request would end short of its length.
                 let _ = queue.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
             }
             drop(queue);
-            let size = outcome?;
-            Ok(Sent { size, digests: digests.finish().map_err(io::Error::other)? })
+            let sent = read.and_then(|size| Ok(Sent { size, digests: digests.finish().map_err(io::Error::other)? }));
+            let _ = tell.send(sent);
         });
-        (Outgoing { name, reader }, Outbody { pieces, left: len, meter })
+        (Outgoing { name, done }, Outbody { pieces, left: len, meter })
     }
 
     /// What was read. When the source failed, its error is the true reason why
-    /// the request failed, so ask this first.
-    pub fn finish(self) -> Result<Sent> {
-        match self.reader.join() {
+    /// the request failed, so ask this first. (Waits without blocking: it is
+    /// the connection's task that lets go of the body when it breaks.)
+    pub async fn finish(self) -> Result<Sent> {
+        match self.done.await {
             Ok(Ok(sent)) => Ok(sent),
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(Error::new(Kind::Network, "the service stopped taking the data"))
@@ -77,8 +78,10 @@ impl Outgoing {
     }
 
     /// Why reading failed, if it did; `None` when only the connection broke.
-    pub fn source_error(self) -> Option<Error> {
-        self.finish().err().filter(|error| error.kind == Kind::Io)
+    pub async fn source_error(self) -> Option<Error> {
+        // A source that has nothing to give (a silent pipe) did not fail.
+        let outcome = tokio::time::timeout(Duration::from_secs(1), self.finish()).await.ok()?;
+        outcome.err().filter(|error| error.kind == Kind::Io)
     }
 }
 
@@ -199,5 +202,26 @@ mod tests {
         assert_eq!(read_piece(&mut source, u64::MAX).unwrap().len(), PIECE);
         assert_eq!(read_piece(&mut source, u64::MAX).unwrap().len(), 5);
         assert!(read_piece(&mut source, u64::MAX).unwrap().is_empty());
+    }
+
+    /// Starts to send a file of 8 MiB, changes it, and answers with what comes of it.
+    fn sending(change: impl FnOnce(&std::fs::File)) -> io::Result<Sent> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8 << 20).unwrap();
+        let data = Data::file(file.path().to_str().unwrap()).unwrap();
+        let (outgoing, mut body) = Outgoing::start(data, &[]);
+        body.pieces.blocking_recv().unwrap().unwrap();
+        change(file.as_file());
+        while body.pieces.blocking_recv().is_some() {}
+        outgoing.done.blocking_recv().unwrap()
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_sent_is_an_error() {
+        assert_eq!(sending(|_| ()).unwrap().size, 8 << 20);
+        let shrunk = sending(|file| file.set_len(1).unwrap()).unwrap_err();
+        assert!(shrunk.to_string().starts_with("it ended after "), "{shrunk}");
+        let grown = sending(|file| file.set_len(9 << 20).unwrap()).unwrap_err();
+        assert_eq!(grown.to_string(), "it changed while it was being read");
     }
 }

@@ -13,8 +13,8 @@ mod without_keystone;
 
 use serde_json::Value;
 
-use super::CloudConfig;
-use crate::error::{Error, Result};
+use super::{CloudConfig, Origin};
+use crate::error::{Error, Kind, Result};
 use crate::http::Credential;
 use crate::interrupt::Interrupt;
 use crate::terminal;
@@ -62,10 +62,16 @@ pub const PLUGINS: &[Plugin] = &[
 ];
 
 /// The plug-in that `auth_type` names.
-pub fn plugin(name: &str) -> Result<&'static Plugin> {
+pub fn plugin(config: &CloudConfig) -> Result<&'static Plugin> {
+    let name = config.auth_type();
     PLUGINS.iter().find(|plugin| plugin.name == name).ok_or_else(|| {
         let names: Vec<_> = PLUGINS.iter().map(|plugin| plugin.name).collect();
-        Error::config(format!("rimg does not know the auth type `{name}`")).next(format!(
+        // A wrong word on the command line is a usage error, as in `openstack`.
+        let kind = match config.settings.get("auth_type").map(|setting| &setting.origin) {
+            Some(Origin::Flag(_)) => Kind::Usage,
+            _ => Kind::Config,
+        };
+        Error::new(kind, format!("rimg does not know the auth type `{name}`")).next(format!(
             "it knows {}; choose one with `--os-auth-type`, OS_AUTH_TYPE or `auth_type`",
             names.join(", ")
         ))
@@ -76,41 +82,48 @@ pub fn plugin(name: &str) -> Result<&'static Plugin> {
 pub struct Given<'a> {
     /// The configuration.
     pub config: &'a CloudConfig,
-    /// The secret that was asked for, if one was.
-    asked: Option<String>,
+    /// The secrets that were asked for, by key; empty where nothing was typed.
+    asked: Vec<(&'static str, String)>,
 }
 
 impl<'a> Given<'a> {
-    /// The configuration and, where `plugin` needs a secret that is not in it
-    /// and stdin is a terminal, the secret that the user types.
+    /// The configuration and, where `plugin` needs secrets that are not in it
+    /// and stdin is a terminal, the secrets that the user types.
     pub async fn collect(config: &'a CloudConfig, plugin: &Plugin, ask: Option<&Interrupt>) -> Result<Self> {
-        let Some(interrupt) = ask else { return Ok(Given { config, asked: None }) };
-        let missing = |key: &str| config.auth(key).is_none();
-        let prompt = match plugin.name {
-            "password" | "v3password" if missing("password") => "Password: ",
-            "v3totp" if missing("passcode") => "Passcode: ",
-            "v3multifactor" => match multifactor::names(config) {
-                names if names.contains(&"password") && missing("password") => "Password: ",
-                names if names.contains(&"totp") && missing("passcode") => "Passcode: ",
-                _ => return Ok(Given { config, asked: None }),
-            },
-            _ => return Ok(Given { config, asked: None }),
+        let mut given = Given { config, asked: Vec::new() };
+        let Some(interrupt) = ask else { return Ok(given) };
+        let methods = match plugin.name {
+            "password" | "v3password" => vec!["password"],
+            "v3totp" => vec!["totp"],
+            "v3multifactor" => multifactor::names(config),
+            _ => Vec::new(),
         };
-        // Asked only when everything else is there: nobody types in vain.
-        user(config)?;
-        auth_url(config)?;
-        let asked = terminal::ask_secret(prompt, interrupt).await?;
-        Ok(Given { config, asked })
+        for (method, key, prompt) in [("password", "password", "Password: "), ("totp", "passcode", "Passcode: ")] {
+            if !methods.contains(&method) || config.auth(key).is_some() {
+                continue;
+            }
+            // Asked only when everything else is there: nobody types in vain.
+            user(config)?;
+            auth_url(config)?;
+            scope(config)?;
+            if let Some(typed) = terminal::ask_secret(prompt, interrupt).await? {
+                given.asked.push((key, typed));
+            }
+        }
+        Ok(given)
     }
 
-    /// The value of `key`, or the typed secret.
+    /// The value of `key`, or what was typed for it.
     fn secret(&self, key: &str, flag: &str, variable: &str) -> Result<String> {
-        let given = self.config.auth(key).map(str::to_owned).or_else(|| self.asked.clone());
-        given.ok_or_else(|| {
-            let what = key.replace('_', " ");
-            Error::config(format!("no {what} was given, and there is no terminal to ask for one"))
-                .next(format!("set {variable}, `{key}` under `auth` in clouds.yaml or secure.yaml, or `--{flag}`"))
-        })
+        let asked = self.asked.iter().find(|(asked, _)| *asked == key).map(|(_, typed)| typed.as_str());
+        match self.config.auth(key).or(asked) {
+            Some(secret) if !secret.is_empty() => Ok(secret.to_owned()),
+            typed => {
+                let why = if typed.is_some() { "nothing was typed" } else { "there is no terminal to ask for one" };
+                Err(Error::config(format!("no {key} was given, and {why}"))
+                    .next(format!("set {variable}, `{key}` under `auth` in clouds.yaml or secure.yaml, or `--{flag}`")))
+            }
+        }
     }
 
     /// The value of a key that the plug-in cannot do without.
@@ -142,15 +155,27 @@ fn named(config: &CloudConfig, what: &str) -> Option<Value> {
         (Some(id), _) => Some(serde_json::json!({"id": id})),
         (None, Some(name)) => {
             let domain = match (key("domain_id"), key("domain_name")) {
+                (None, None) => match (config.auth("default_domain_id"), config.auth("default_domain_name")) {
+                    // Where most clouds keep their users; `--os-default-domain` says otherwise.
+                    (None, None) => (Some(config.setting("default_domain").unwrap_or("default")), None),
+                    told => told,
+                },
+                own => own,
+            };
+            let domain = match domain {
                 (Some(id), _) => serde_json::json!({"id": id}),
-                (None, Some(name)) => serde_json::json!({"name": name}),
-                // Where most clouds keep their users; `--os-default-domain` says otherwise.
-                (None, None) => serde_json::json!({"id": config.setting("default_domain").unwrap_or("default")}),
+                (None, name) => serde_json::json!({"name": name}),
             };
             Some(serde_json::json!({"name": name, "domain": domain}))
         }
         (None, None) => None,
     }
+}
+
+/// Where the values of these keys came from, a line each; values are not shown.
+pub fn origins(config: &CloudConfig, keys: &[&str]) -> Vec<String> {
+    let given = keys.iter().filter_map(|key| Some((key, &config.auth.get(*key)?.origin)));
+    given.map(|(key, origin)| format!("`{key}` came from {origin}")).collect()
 }
 
 /// The user who signs in.
@@ -180,7 +205,9 @@ pub fn scope(config: &CloudConfig) -> Result<Option<Value>> {
     let mut given = given.into_iter().filter_map(|(what, scope)| scope.map(|scope| (what, scope)));
     match (given.next(), given.next()) {
         (Some((one, _)), Some((other, _))) => {
+            let keys = ["project_id", "project_name", "domain_id", "domain_name", "system_scope", "trust_id"];
             Err(Error::config(format!("the configuration scopes the token to {one} and to {other}"))
+                .details(origins(config, &keys))
                 .next("keep one of project_*, domain_*, system_scope and trust_id"))
         }
         (Some((_, scope)), None) => Ok(Some(scope)),

@@ -75,6 +75,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// Whether a project was named.
+    pub fn is_given(&self) -> bool {
+        self.project.is_some()
+    }
+
     /// Its ID; `None` when no project was named.
     pub async fn id(&self, ctx: &Context) -> Result<Option<String>> {
         match &self.project {

@@ -1,6 +1,7 @@
 //! `image create`
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 use super::args::{self, Project, Protection, Visibility};
@@ -8,11 +9,13 @@ use super::view;
 use crate::context::Context;
 use crate::disk_format::{DiskFormat, Verdict};
 use crate::error::{Error, Kind, Result};
-use crate::image::Draft;
+use crate::image::{Draft, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
 use crate::service::Route;
-use crate::transfer::Data;
+use crate::signature::{self, KeyFile, Signer};
+use crate::terminal::printable;
+use crate::transfer::{Data, Rehash};
 
 /// Create an image, with its data or without
 ///
@@ -21,11 +24,17 @@ use crate::transfer::Data;
 /// contradiction is refused. The answer comes once the service has taken the
 /// data and its size and digest agree with what was sent; if anything fails,
 /// or Ctrl-C is pressed, the unfinished image is deleted.
+///
+/// With --volume the block storage service makes the image, raw unless
+/// --disk-format is given and private unless said otherwise; the answer comes
+/// when it has begun.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image create cirros --file cirros.qcow2 --public
-  rimg image create web --file - --disk-format raw --property os_distro=debian < web.img
-  rimg image create placeholder --disk-format qcow2")]
+  rimg image create web --file - --property os_distro=debian < web.img
+  rimg image create placeholder --disk-format qcow2
+  rimg image create snapshot --volume data --disk-format qcow2
+  rimg image create signed --file x.qcow2 --sign-key-path key.pem --sign-cert-id UUID")]
 pub struct Create {
     /// Name of the image
     #[arg(value_name = "IMAGE-NAME")]
@@ -38,6 +47,14 @@ pub struct Create {
     /// Upload this file; `-` is stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<String>,
+
+    /// Make the image of this volume (name or ID)
+    #[arg(long, value_name = "VOLUME", conflicts_with = "file")]
+    volume: Option<String>,
+
+    /// Also when a server uses the volume (with --volume)
+    #[arg(long)]
+    force: bool,
 
     /// Format of the disk: raw, qcow2, vmdk, vhd, vhdx, vdi, iso, … [default: that of the data, else raw]
     #[arg(long, value_name = "FORMAT", add = crate::manager::words(&args::DISK_FORMATS))]
@@ -66,6 +83,18 @@ pub struct Create {
     /// Show progress also where stderr is no terminal: a line for each tenth
     #[arg(long)]
     progress: bool,
+
+    /// Sign the data with this RSA key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "sign_cert_id", value_hint = clap::ValueHint::FilePath)]
+    sign_key_path: Option<String>,
+
+    /// ID, in the key manager, of the certificate that verifies the signature
+    #[arg(long, value_name = "UUID", requires = "sign_key_path", value_parser = NonEmptyStringValueParser::new())]
+    sign_cert_id: Option<String>,
+
+    /// The first line of this file is the key's passphrase [env: RIMG_SIGN_KEY_PASSPHRASE; else asked for]
+    #[arg(long, value_name = "FILE", requires = "sign_key_path", value_hint = clap::ValueHint::FilePath)]
+    sign_key_passphrase_file: Option<String>,
 
     #[command(flatten)]
     protection: Protection,
@@ -101,6 +130,8 @@ pub struct Create {
 impl Command for Create {
     type Answer = Record;
 
+    const COLUMNS: &'static [&'static str] = &view::COLUMNS;
+
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
         args::refuse_v1(&[
             ("--location", &self.location),
@@ -108,6 +139,12 @@ impl Command for Create {
             ("--checksum", &self.checksum),
             ("--store", &self.store),
         ])?;
+        if let Some(volume) = &self.volume {
+            return Ok(self.of_volume(ctx, volume).await?);
+        }
+        if self.force {
+            ctx.warn("`--force` has no effect without `--volume`");
+        }
         let mut draft = self.draft()?;
         let mut data = ctx.input(self.file.as_deref())?;
         if let Some(size) = self.size {
@@ -116,6 +153,7 @@ impl Command for Create {
         if let Some(data) = &data {
             self.settle_format(ctx, data, &mut draft)?;
         }
+        let signing = self.signing(ctx, data.as_ref()).await?;
         draft.disk_format.get_or_insert_with(|| "raw".to_owned());
         args::check_format(ctx, "--disk-format", draft.disk_format.as_deref(), &args::DISK_FORMATS);
         args::check_format(ctx, "--container-format", draft.container_format.as_deref(), &args::CONTAINER_FORMATS);
@@ -123,6 +161,13 @@ impl Command for Create {
         let images = ctx.images().await?;
         if let Some(owner) = self.project.id(ctx).await? {
             draft.owner = Some(owner);
+        }
+        if let Some(signing) = signing {
+            let label = format!("hashing {}", self.file.as_deref().unwrap_or("stdin"));
+            let bar = ctx.progress(&signing.data.meter, label, self.progress);
+            let properties = ctx.aside(move || signing.properties()).await;
+            drop(bar);
+            draft.properties.extend(properties?);
         }
         let bar =
             data.as_ref().map(|data| ctx.progress(&data.meter, format!("uploading {}", data.name), self.progress));
@@ -151,6 +196,74 @@ impl Create {
             set_field(&mut draft, key, text)?;
         }
         Ok(draft)
+    }
+
+    /// What is needed to sign: asked for and tried before anything is created.
+    async fn signing(&self, ctx: &Context, data: Option<&Data>) -> Result<Option<Signing>> {
+        let (Some(key), Some(certificate)) = (&self.sign_key_path, &self.sign_cert_id) else { return Ok(None) };
+        let data = data.and_then(Data::rehash).ok_or_else(|| {
+            Error::config("signing needs the image in a file: it is read twice, to sign it and to send it")
+                .next("name the file with `--file`")
+        })?;
+        let file = KeyFile::read(key)?;
+        let passphrase = match (file.is_encrypted(), self.sign_key_passphrase_file.as_deref()) {
+            (true, given) => {
+                let prompt = format!("Passphrase of {}: ", printable(key));
+                let secret = ctx.secret(given, PASSPHRASE, prompt).await?.ok_or_else(|| {
+                    Error::new(Kind::Auth, format!("the signing key `{key}` is encrypted and there is no passphrase"))
+                        .next(format!("give it with `--sign-key-passphrase-file`, as {PASSPHRASE}, or on a terminal"))
+                })?;
+                Some(secret)
+            }
+            (false, Some(_)) => {
+                ctx.note(&format!("the signing key `{key}` is not encrypted, so its passphrase is not used"));
+                None
+            }
+            (false, None) => None,
+        };
+        let signer = file.unlock(passphrase.as_ref())?;
+        Ok(Some(Signing { signer, certificate: certificate.clone(), data }))
+    }
+
+    /// Lets the block storage service make the image.
+    async fn of_volume(&self, ctx: &Context, volume: &str) -> Result<Record> {
+        if let Some(options) = listed(&self.idle_with_volume()) {
+            ctx.warn(&format!(
+                "{options} no effect with `--volume`: the block storage service makes the image; `rimg image set` changes it afterwards"
+            ));
+        }
+        let image = VolumeImage {
+            name: self.name.clone(),
+            disk_format: self.disk_format.clone().unwrap_or_else(|| "raw".to_owned()),
+            container_format: self.container_format.clone(),
+            visibility: self.visibility.chosen(),
+            protected: self.protection.chosen(),
+            force: self.force,
+        };
+        args::check_format(ctx, "--disk-format", Some(&image.disk_format), &args::DISK_FORMATS);
+        args::check_format(ctx, "--container-format", Some(&image.container_format), &args::CONTAINER_FORMATS);
+        let answer = ctx.volumes().await?.upload_to_image(volume, &image).await?;
+        Ok(view::volume_image(answer))
+    }
+
+    /// The options given that mean nothing with `--volume`.
+    fn idle_with_volume(&self) -> Vec<&'static str> {
+        let options = [
+            ("--id", self.id.is_some()),
+            ("--min-disk", self.min_disk.is_some()),
+            ("--min-ram", self.min_ram.is_some()),
+            ("--size", self.size.is_some()),
+            ("--force-format", self.force_format),
+            ("--progress", self.progress),
+            ("--sign-key-path", self.sign_key_path.is_some()),
+            ("--sign-cert-id", self.sign_cert_id.is_some()),
+            ("--sign-key-passphrase-file", self.sign_key_passphrase_file.is_some()),
+            ("--property", !self.properties.is_empty()),
+            ("--tag", !self.tags.is_empty()),
+            ("--project", self.project.is_given()),
+            ("--import", self.import),
+        ];
+        options.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
 
     /// Looks into the data: its format is used, or must agree with the one given.
@@ -192,6 +305,35 @@ impl Create {
     }
 }
 
+/// The variable that may hold the passphrase of the signing key.
+const PASSPHRASE: &str = "RIMG_SIGN_KEY_PASSPHRASE";
+
+/// All that a signature is made of.
+struct Signing {
+    signer: Signer,
+    certificate: String,
+    data: Rehash,
+}
+
+impl Signing {
+    /// Hashes the data and signs the digest: the properties that say so.
+    fn properties(self) -> Result<Vec<(String, String)>> {
+        let digest = self.data.digest(signature::DIGEST)?;
+        let properties = self.signer.properties(&digest, &self.certificate)?;
+        Ok(properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+}
+
+/// `` `a` has ``, `` `a` and `b` have ``, `` `a`, `b` and `c` have ``.
+fn listed(options: &[&str]) -> Option<String> {
+    let quoted: Vec<String> = options.iter().map(|option| format!("`{option}`")).collect();
+    let (last, others) = quoted.split_last()?;
+    Some(match others {
+        [] => format!("{last} has"),
+        others => format!("{} and {last} have", others.join(", ")),
+    })
+}
+
 fn size_without_data() -> Error {
     Error::config("`--size` needs image data").next("name a file with `--file`, or pipe the data in")
 }
@@ -215,4 +357,34 @@ fn set_field(draft: &mut Draft, key: &str, text: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn parse(line: &str) -> std::result::Result<Create, clap::Error> {
+        Create::try_parse_from(["create", "x"].into_iter().chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn options_that_mean_nothing_with_a_volume_are_named_as_typed() {
+        let idle = |line: &str| listed(&parse(line).unwrap().idle_with_volume());
+        assert_eq!(idle("--volume v --force --public --protected --disk-format qcow2"), None);
+        assert_eq!(idle("--volume v --min-disk 1").as_deref(), Some("`--min-disk` has"));
+        assert_eq!(
+            idle("--volume v --import --tag a --property k=v").as_deref(),
+            Some("`--property`, `--tag` and `--import` have")
+        );
+    }
+
+    #[test]
+    fn contradictions_are_usage_errors() {
+        for line in ["--file f --volume v", "--sign-key-path k", "--sign-cert-id c", "--sign-key-passphrase-file p"] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+        assert!(parse("--file f --sign-key-path k --sign-cert-id c --sign-key-passphrase-file p").is_ok());
+    }
 }

@@ -129,6 +129,8 @@ const QUERY_WORDS: [&str; 20] = [
 impl Command for List {
     type Answer = Table;
 
+    const COLUMNS: &'static [&'static str] = &headings();
+
     async fn run(self, ctx: &Context) -> anyhow::Result<Table> {
         let service = ctx.images().await?;
         let owner = match &self.project {
@@ -191,6 +193,16 @@ const COLUMNS: [(&str, &str); 13] = [
     ("Hash Value", "os_hash_value"),
     ("Tags", "tags"),
 ];
+
+const fn headings() -> [&'static str; COLUMNS.len()] {
+    let mut headings = [""; COLUMNS.len()];
+    let mut at = 0;
+    while at < COLUMNS.len() {
+        headings[at] = COLUMNS[at].0;
+        at += 1;
+    }
+    headings
+}
 
 fn table(images: &[Image], long: bool) -> Table {
     let columns: Vec<_> =

@@ -26,6 +26,8 @@ pub struct Show {
 impl Command for Show {
     type Answer = Record;
 
+    const COLUMNS: &'static [&'static str] = &view::COLUMNS;
+
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
         let image = ctx.images().await?.find(&self.image).await?;
         Ok(view::record(&image, self.human_readable))

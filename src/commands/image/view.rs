@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::image::Image;
 use crate::output::{Cell, Record};
 
-/// The fields that stand by themselves; all others are gathered in `properties`.
-const FIELDS: [&str; 18] = [
+/// Every field that a record can have, in its order. What does not stand by
+/// itself is gathered in `properties`.
+pub const COLUMNS: [&str; 19] = [
     "checksum",
     "container_format",
     "created_at",
@@ -17,6 +18,7 @@ const FIELDS: [&str; 18] = [
     "min_ram",
     "name",
     "owner",
+    "properties",
     "protected",
     "schema",
     "size",
@@ -90,8 +92,12 @@ const AFTER: [(&str, Kind); 43] = [
 /// are null are left out, `tags` is always there.
 pub fn record(image: &Image, human_readable: bool) -> Record {
     let mut fields = Vec::new();
-    for name in FIELDS {
+    for name in COLUMNS {
         let cell = match (name, image.fields.get(name)) {
+            ("properties", _) => match properties(image) {
+                properties if properties.is_empty() => continue,
+                properties => Cell::dict(Value::Object(properties)),
+            },
             ("tags", tags) => Cell::list(tags.cloned().unwrap_or_else(|| json!([]))),
             (_, None | Some(Value::Null)) => continue,
             ("size", Some(size)) if human_readable => {
@@ -101,12 +107,22 @@ pub fn record(image: &Image, human_readable: bool) -> Record {
         };
         fields.push((name.to_owned(), cell));
     }
-    let properties = properties(image);
-    if !properties.is_empty() {
-        let at = fields.iter().position(|(name, _)| name.as_str() > "properties").unwrap_or(fields.len());
-        fields.insert(at, ("properties".to_owned(), Cell::dict(Value::Object(properties))));
-    }
     Record { fields }
+}
+
+/// The record of an image that the block storage service makes: its fields by
+/// name, of the volume's type only the name.
+pub fn volume_image(mut answer: Map<String, Value>) -> Record {
+    let kind = answer.get("volume_type").and_then(|kind| kind.get("name")).cloned();
+    answer.insert("volume_type".to_owned(), kind.unwrap_or_default());
+    let mut fields: Vec<(String, Cell)> = answer.into_iter().map(|(name, value)| (name, value.into())).collect();
+    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Record { fields }
+}
+
+/// Whether the field stands by itself. (A custom property may be called `properties`.)
+fn is_field(key: &str) -> bool {
+    key != "properties" && COLUMNS.contains(&key)
 }
 
 fn properties(image: &Image) -> Map<String, Value> {
@@ -115,7 +131,7 @@ fn properties(image: &Image) -> Map<String, Value> {
         .fields
         .keys()
         .map(String::as_str)
-        .filter(|key| !FIELDS.contains(key) && !BEFORE.contains(key) && !known_after(key));
+        .filter(|key| !is_field(key) && !BEFORE.contains(key) && !known_after(key));
     let ordered = BEFORE.into_iter().chain(custom).chain(AFTER.iter().map(|(name, _)| *name));
     let mut properties = Map::new();
     for key in ordered.filter(|key| *key != "self" && *key != "schema" && *key != "location") {
@@ -174,6 +190,21 @@ mod tests {
         ] {
             assert_eq!(human_size(bytes), text);
         }
+    }
+
+    #[test]
+    fn an_image_of_a_volume_names_the_type_of_the_volume() {
+        let shown = |kind: Value| {
+            let answer =
+                json!({"status": "uploading", "volume_type": kind, "image_id": "i", "display_description": null});
+            let fields = volume_image(answer.as_object().unwrap().clone()).fields;
+            fields.into_iter().map(|(name, cell)| format!("{name}={}", cell.value)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            shown(json!({"name": "fast", "id": "t", "extra_specs": {}})),
+            r#"display_description=null image_id="i" status="uploading" volume_type="fast""#
+        );
+        assert_eq!(shown(Value::Null), r#"display_description=null image_id="i" status="uploading" volume_type=null"#);
     }
 
     #[test]

@@ -1,0 +1,7 @@
+# Completion of NAME for fish.
+function _rimg_complete_NAME
+    set -lx RIMG_COMPLETE fish
+    set -l before (commandline --tokenize --cut-at-cursor --current-process)
+    command rimg -- $before (commandline --cut-at-cursor --current-token) 2>/dev/null </dev/null
+end
+complete --command NAME --no-files --keep-order --arguments '(_rimg_complete_NAME)'

@@ -1,0 +1,176 @@
+//! `rimg image list`
+
+use serde_json::{Value, json};
+
+use crate::support::{World, each_service};
+
+/// The names that a list shows, in its order, without the world's own suffix.
+fn names(world: &World, args: &[&str]) -> Vec<String> {
+    let listed = world.run(["image", "list", "-f", "json"].iter().chain(args)).ok().json();
+    let suffix = world.name("");
+    let named = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["Name"].as_str()?.strip_suffix(&suffix).map(str::to_owned));
+    named.collect()
+}
+
+#[test]
+fn the_columns_are_those_that_scripts_know() {
+    each_service(|world| {
+        let name = world.name("i");
+        world.given_image(&name, b"data");
+        let keys = |args: &[&str]| -> Vec<String> {
+            let listed = world.run(["image", "list", "--name", &name, "-f", "json"].iter().chain(args)).ok().json();
+            listed[0].as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&[]), ["ID", "Name", "Status"]);
+        assert_eq!(
+            keys(&["--long"]),
+            [
+                "ID",
+                "Name",
+                "Disk Format",
+                "Container Format",
+                "Size",
+                "Checksum",
+                "Status",
+                "Visibility",
+                "Protected",
+                "Project",
+                "Hash Algorithm",
+                "Hash Value",
+                "Tags"
+            ]
+        );
+        world.run(["image", "list", "--name", &name, "-f", "value", "-c", "name"]).ok().stdout_is(&format!("{name}\n"));
+    });
+}
+
+#[test]
+fn every_filter_filters() {
+    each_service(|world| {
+        for (name, args) in [
+            ("a", &["--private", "--tag", "x", "--tag", "y", "--property", "os_distro=d1"][..]),
+            ("b", &["--shared", "--tag", "x", "--property", "os_distro=d2", "--min-disk", "10"]),
+            ("c", &["--community", "--property", "hw_boot_menu=true", "--protected"]),
+            ("d", &["--property", "os_hidden=true"]),
+        ] {
+            world
+                .run(["image", "create", &world.name(name)].iter().map(AsRef::as_ref).chain(args.iter().copied()))
+                .ok();
+        }
+        world.given_image(&world.name("e"), b"data");
+        let only = |args: &[&str]| names(world, args);
+        assert_eq!(only(&["--private"]), ["a"]);
+        assert_eq!(only(&["--community"]), ["c"]);
+        assert_eq!(only(&["--tag", "x"]), ["a", "b"]);
+        assert_eq!(only(&["--tag", "x", "--tag", "y"]), ["a"]);
+        assert_eq!(only(&["--property", "os_distro=d2"]), ["b"]);
+        assert_eq!(only(&["--property", "min_disk=10"]), ["b"]);
+        assert_eq!(only(&["--all", "--property", "protected=True"]), ["c"]);
+        assert_eq!(only(&["--all", "--property", "hw_boot_menu=true"]), ["c"]);
+        assert_eq!(only(&["--hidden"]), ["d"]);
+        assert_eq!(only(&["--status", "active"]), ["e"]);
+        assert_eq!(only(&["--status", "queued"]), ["a", "b", "c"]);
+        assert_eq!(only(&["--name", &world.name("e")]), ["e"]);
+        assert_eq!(only(&["--member-status", "ALL"]), ["a", "b", "c", "e"]);
+        world.run(["image", "set", &world.name("c"), "--unprotected"]).ok();
+    });
+}
+
+#[test]
+fn a_project_is_found_by_name() {
+    each_service(|world| {
+        world.given_image(&world.name("mine"), b"data");
+        let listed = |project: &str| {
+            let args = ["image", "list", "--project", project, "--project-domain", "default", "-f", "json"];
+            let rows = world.run_as("admin", args).ok().json();
+            rows.as_array().unwrap().iter().any(|row| row["Name"] == *world.name("mine"))
+        };
+        assert!(listed("demo"));
+        assert!(!listed("other"));
+    });
+}
+
+#[test]
+fn sorting_limits_and_markers() {
+    each_service(|world| {
+        let tag = world.name("tag");
+        for (name, size) in [("b", 1000), ("a", 9), ("c", 200)] {
+            let image = world.given_image(&world.name(name), &vec![1; size]);
+            world.run(["image", "set", image["id"].as_str().unwrap(), "--tag", &tag]).ok();
+            // The service's clock has seconds.
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+        let listed = |args: &[&str]| names(world, &[&["--tag", tag.as_str()], args].concat());
+        assert_eq!(listed(&[]), ["a", "b", "c"]);
+        assert_eq!(listed(&["--sort", "size"]), ["a", "c", "b"]);
+        assert_eq!(listed(&["--sort", "size:desc,name"]), ["b", "c", "a"]);
+        // The newest two, then sorted by name.
+        assert_eq!(listed(&["--limit", "2"]), ["a", "c"]);
+        assert_eq!(listed(&["--limit", "2", "--marker", &world.name("c")]), ["a", "b"]);
+        assert_eq!(listed(&["--max-items", "1"]), ["c"]);
+        assert_eq!(listed(&["--limit", "0"]), ["a", "b", "c"]);
+        world.run(["image", "list", "--sort", "name:up"]).code(2).stderr_has("`up` is no direction");
+        world.run(["image", "list", "--sort", "colour"]).code(1).stderr_has("no image has a field `colour`");
+    });
+}
+
+#[test]
+fn pages_of_a_thousand_follow_the_marker() {
+    let world = World::new();
+    let page = |from: usize, count: usize, next: Option<&str>| {
+        let images: Vec<Value> = (from..from + count)
+            .map(|n| json!({"id": format!("id{n:05}"), "name": format!("n{n:05}"), "status": "active"}))
+            .collect();
+        let mut body = json!({"images": images, "schema": "/v2/schemas/images", "first": "/v2/images"});
+        if let Some(next) = next {
+            body["next"] = json!(next);
+        }
+        body
+    };
+    let first = page(0, 1000, Some("/v2/images?tag=y&limit=1000&marker=id00999"));
+    let second = page(1000, 500, None);
+    world.images().on("GET", "/v2/images").answer(move || crate::support::Answer::json(200, &first));
+    world.images().on("GET", "/v2/images").answer(move || crate::support::Answer::json(200, &second));
+    let listed = world.run(["image", "list", "--tag", "x", "--tag", "y", "-f", "json"]).ok().json();
+    assert_eq!(listed.as_array().unwrap().len(), 1500);
+    let queries: Vec<_> = world.images().asked("GET", "/v2/images").iter().map(|r| r.request.query.clone()).collect();
+    assert_eq!(queries, ["limit=1000&tag=x&tag=y", "limit=1000&marker=id00999&tag=x&tag=y"]);
+}
+
+#[test]
+fn three_requests_are_enough() {
+    let world = World::new();
+    world.run(["image", "list"]).ok().stdout_is("\n");
+    assert_eq!(world.identity().requests().len() + world.images().requests().len(), 3);
+}
+
+#[test]
+fn an_empty_list_in_every_format() {
+    let world = World::new();
+    for (format, text) in
+        [("json", "[]\n"), ("csv", "\"ID\",\"Name\",\"Status\"\n"), ("value", ""), ("yaml", "[]\n"), ("table", "\n")]
+    {
+        world.run(["image", "list", "-f", format]).ok().stdout_is(text);
+    }
+}
+
+#[test]
+fn usage_errors_never_touch_the_network() {
+    let world = World::new();
+    for args in [
+        &["--public", "--private"][..],
+        &["--limit", "x"],
+        &["--limit", "-1"],
+        &["--member-status", "maybe"],
+        &["--property", "x"],
+        &["-f", "shell"],
+        &["extra"],
+    ] {
+        world.run(["image", "list"].iter().chain(args)).code(2).stdout_is("").stderr_has("error: ");
+    }
+    assert!(world.identity().requests().is_empty());
+}

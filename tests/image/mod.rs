@@ -1,0 +1,9 @@
+//! `rimg image …`
+
+mod create;
+mod delete;
+mod list;
+mod save;
+mod set;
+mod show;
+mod unset;

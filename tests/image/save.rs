@@ -1,0 +1,225 @@
+//! `rimg image save`, `rimg image download`
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::run::sparse_file;
+use crate::support::{Answer, World, each_service};
+
+/// What is in the home, sorted: to see that nothing is left lying about.
+fn files(world: &World) -> Vec<String> {
+    let entries = std::fs::read_dir(&world.home).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".config");
+    names.sort();
+    names
+}
+
+#[test]
+fn the_bytes_come_back() {
+    each_service(|world| {
+        let data: Vec<u8> = (0..400_000u32).flat_map(u32::to_le_bytes).collect();
+        let name = world.name("there");
+        world.given_image(&name, &data);
+        for verb in ["save", "download"] {
+            world.run(["image", verb, &name, "--file", "back.img"]).ok().stdout_is("").stderr_is("");
+            assert!(std::fs::read(world.home.join("back.img")).unwrap() == data);
+            assert!(world.run(["image", verb, &name]).ok().stdout == data);
+        }
+        assert_eq!(files(world), ["back.img"]);
+    });
+}
+
+#[test]
+fn a_new_file_has_the_mode_of_the_umask_and_an_old_one_keeps_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.given_image("i", b"data");
+    world.run(["image", "save", "i", "--file", "new"]).ok();
+    let plain = std::fs::File::create(world.home.join("plain")).unwrap().metadata().unwrap();
+    let new = std::fs::metadata(world.home.join("new")).unwrap();
+    assert_eq!(new.permissions().mode(), plain.permissions().mode());
+    let old = world.file("old", b"old");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("old", world.home.join("link")).unwrap();
+    world.run(["image", "save", "i", "--file", "link"]).ok();
+    assert_eq!(std::fs::read(&old).unwrap(), b"data");
+    assert_eq!(std::fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(world.home.join("link").is_symlink());
+}
+
+#[test]
+fn damaged_data_never_gets_the_name() {
+    type Damage = fn(&World);
+    let cases: [(Damage, &str); 4] = [
+        (|world| world.images().on("GET", "/v2/images/*").edit(|i| i["os_hash_value"] = "00".into()), "its sha512 is"),
+        (
+            |world| world.images().on("GET", "/v2/images/*").edit(|i| i["size"] = 7.into()),
+            "the data arrived damaged: 100000 ",
+        ),
+        (
+            |world| world.images().on("GET", "/v2/images/*/file").close_after_answer(1000),
+            "1000 of 100000 bytes arrived",
+        ),
+        (
+            |world| {
+                world.images().on("GET", "/v2/images/*").edit(|i| {
+                    let fields = i.as_object_mut().unwrap();
+                    fields.remove("os_hash_algo");
+                    fields.remove("os_hash_value");
+                    fields.insert("checksum".into(), "00".into());
+                });
+            },
+            "its md5 is",
+        ),
+    ];
+    for (damage, words) in cases {
+        let world = World::new();
+        let image = world.given_image("i", &[9; 100_000]);
+        world.file("out", b"the old file");
+        damage(&world);
+        let saved = world.run(["image", "save", image["id"].as_str().unwrap(), "--file", "out"]);
+        saved.code(1).stderr_has(words);
+        assert_eq!(std::fs::read(world.home.join("out")).unwrap(), b"the old file");
+        assert_eq!(files(&world), ["out"]);
+    }
+}
+
+#[test]
+fn an_error_page_is_not_an_image() {
+    for status in [403, 404, 409, 500] {
+        let world = World::new();
+        world.given_image("i", b"data");
+        world.images().on("GET", "/v2/images/*/file").answer(move || Answer::html(status, "<html><h1>x</h1>no</html>"));
+        world.run(["image", "save", "i", "--file", "out"]).code(1).stderr_has(&format!("error: no (HTTP {status} "));
+        assert!(files(&world).is_empty());
+    }
+}
+
+#[test]
+fn an_image_without_data_is_an_error() {
+    each_service(|world| {
+        let name = world.name("queued");
+        let made = world.run(["image", "create", &name, "-f", "value", "-c", "id"]).ok().stdout();
+        let id = made.trim();
+        world
+            .run(["image", "save", &name, "--file", "out"])
+            .code(1)
+            .stderr_is(&format!("error: image `{id}` has no data: it is `queued`\n"));
+        assert!(files(world).is_empty());
+    });
+}
+
+#[test]
+fn what_cannot_be_verified_is_refused_unless_asked_for() {
+    let world = World::new();
+    let image = world.given_image("i", b"data");
+    let id = image["id"].as_str().unwrap();
+    let strip = |image: &mut serde_json::Value| {
+        for field in ["os_hash_algo", "os_hash_value", "checksum"] {
+            image[field] = json!(null);
+        }
+    };
+    world.images().on("GET", "/v2/images/*").times(2).edit(strip);
+    world.run(["image", "save", id, "--file", "out"]).code(1).stderr_is(&format!(
+        "error: the service knows no digest of image `{id}`, so its bytes cannot be verified\n\
+         hint: `--no-verify` saves it all the same, checked by its length only\n"
+    ));
+    world.run(["image", "save", id, "--file", "out", "--no-verify"]).ok();
+
+    let strange = |image: &mut serde_json::Value| image["os_hash_algo"] = json!("whirlpool");
+    world.images().on("GET", "/v2/images/*").times(2).edit(strange);
+    world
+        .run(["image", "save", id, "--file", "out"])
+        .code(1)
+        .stderr_has("is hashed with `whirlpool`, which rimg cannot compute");
+    world.run(["image", "save", id, "--file", "out", "--allow-md5-fallback"]).ok();
+}
+
+#[test]
+fn the_target_is_checked_before_anything_is_asked() {
+    let world = World::new();
+    world.file("dir/x", b"");
+    for (target, message) in [
+        (
+            "dir",
+            "error: cannot write `dir`: it is a directory\n\
+             hint: name the file to write, for instance `--file image.qcow2`\n",
+        ),
+        (
+            "no/such/out",
+            "error: cannot write in `no/such`: no such file or directory\nhint: create the directory first\n",
+        ),
+    ] {
+        world.run(["image", "save", "i", "--file", target]).code(1).stderr_is(message);
+    }
+    let terminal = world.rimg(["image", "save", "i"]).terminal().wait();
+    terminal.code(2).stdout_has("image data will not be written to a terminal");
+    assert!(world.identity().requests().is_empty());
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    let world = World::new();
+    world.given_image("i", &[1; 100_000]);
+    world
+        .run(["image", "save", "i", "--file", "/dev/full"])
+        .code(1)
+        .stderr_has("cannot write `/dev/full`: no space left on device");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it() {
+    let world = World::new();
+    world.given_image("i", &vec![1; 4 << 20]);
+    world.rimg(["image", "save", "i"]).close_stdout_after(10).run().code(141).stderr_is("");
+}
+
+#[test]
+fn an_interrupted_save_leaves_the_old_file() {
+    let world = World::new();
+    world.given_image("i", &vec![1; 4 << 20]);
+    world.file("out", b"the old file");
+    world.images().on("GET", "/v2/images/*/file").stall_after(1 << 20);
+    let running = world.rimg(["image", "save", "i", "--file", "out"]).start();
+    let part = || files(&world).iter().any(|name| name.ends_with(".part"));
+    while !part() || world.images().asked("GET", "/v2/images/*/file").is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("INT");
+    running.wait().code(130).stderr_is("error: interrupted\n");
+    assert_eq!(std::fs::read(world.home.join("out")).unwrap(), b"the old file");
+    assert_eq!(files(&world), ["out"]);
+}
+
+#[test]
+fn stores_are_preferred_in_order() {
+    let world = World::new();
+    world.given_image("i", b"data");
+    let save = ["image", "save", "i", "--store-preference", "a b", "--store-preference", "c&d", "--chunk-size", "1024"];
+    world.run(save).ok().stdout_is("data");
+    assert_eq!(world.images().asked("GET", "/v2/images/*/file")[0].request.query, "prefer=a+b%2Cc%26d");
+}
+
+#[test]
+fn a_download_shows_its_progress_on_a_terminal() {
+    let world = World::new();
+    world.given_image("i", &vec![1; 16 << 20]);
+    let shown = world.rimg(["image", "save", "i", "--file", "out"]).terminal().wait();
+    shown.ok().stdout_has("saving i [").stdout_has("16.00 MiB");
+}
+
+#[test]
+fn two_gibibytes_up_and_down_in_flat_memory() {
+    let world = World::new();
+    sparse_file(&world.home.join("x.img"), 2 << 30).unwrap();
+    let long = Duration::from_secs(300);
+    let up = world.rimg(["image", "create", "i", "--file", "x.img", "--disk-format", "raw"]).deadline(long).run();
+    up.ok();
+    let down = world.rimg(["image", "save", "i", "--file", "/dev/null"]).deadline(long).run();
+    down.ok();
+    for run in [up, down] {
+        assert!(run.peak_rss_kib() < 24 * 1024, "{} KiB", run.peak_rss_kib());
+    }
+}

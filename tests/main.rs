@@ -1,0 +1,15 @@
+//! The tests of rimg as its users meet it: the real program, a real socket.
+//!
+//! The folders mirror src/commands: the tests of `rimg image create` are in
+//! tests/image/create.rs. `support` is what they stand on.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod completion;
+mod generated;
+mod help;
+mod image;
+mod sign_in;
+mod support;
+mod trouble;
+mod trust;

@@ -1,0 +1,261 @@
+//! A place to run rimg in: a home of its own, a clean environment, a
+//! clouds.yaml, and a service: that of the tests, or a real cloud.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::client::Session;
+use super::glance::Glance;
+use super::http::Server;
+use super::keystone::{Keystone, Tokens};
+use super::run::{Outcome, Run};
+use super::tls::{self, Tls};
+
+/// The variable that names the clouds.yaml of a real cloud (see tests/cloud).
+pub const REAL_CLOUD: &str = "RIMG_TEST_CLOUD";
+
+/// Runs a scenario on the service of the tests, then on the real cloud if
+/// `RIMG_TEST_CLOUD` names one.
+pub fn each_service(scenario: impl Fn(&World)) {
+    scenario(&World::new());
+    if let Some(file) = std::env::var_os(REAL_CLOUD) {
+        scenario(&World::real(Path::new(&file)));
+    }
+}
+
+/// A home, an environment, a service. Gone without a trace when dropped.
+///
+/// The clouds are those of tests/cloud: `devstack-admin`, `devstack` (the
+/// user demo, the default) and `devstack-other`.
+pub struct World {
+    /// The home and working directory of what runs here.
+    pub home: PathBuf,
+    suffix: String,
+    auth_url: String,
+    fake: Option<Fake>,
+    _directory: tempfile::TempDir,
+}
+
+/// The services of the tests.
+struct Fake {
+    identity: Server,
+    images: Server,
+    tokens: Arc<Tokens>,
+    tls: Option<tls::Files>,
+}
+
+impl World {
+    /// On the service of the tests.
+    pub fn new() -> World {
+        World::make(None)
+    }
+
+    /// On the service of the tests, in TLS. rimg is not told to trust it: see
+    /// [`World::tls_files`].
+    pub fn with_tls(tls: Tls) -> World {
+        World::make(Some(tls))
+    }
+
+    fn make(tls: Option<Tls>) -> World {
+        let directory = tempfile::Builder::new().prefix("rimg-test-").tempdir().unwrap();
+        let (config, files) = tls.map(|tls| tls::make(tls, directory.path())).unzip();
+        let tokens = Arc::new(Tokens::default());
+
+        // Each service names its own address in its answers, so asks for it late.
+        let own = Arc::new(std::sync::OnceLock::<String>::new());
+        let (glance, known, url) = (Glance::new(directory.path().join("images")), tokens.clone(), own.clone());
+        let images =
+            Server::start(config.clone(), move |request, body| glance.answer(&known, url.wait(), request, body));
+        own.set(images.url()).unwrap();
+
+        let own = Arc::new(std::sync::OnceLock::<Keystone>::new());
+        let (known, keystone) = (tokens.clone(), own.clone());
+        let identity = Server::start(config, move |request, body| keystone.wait().answer(&known, request, body));
+        let _ = own.set(Keystone { url: identity.url(), image_url: images.url() });
+
+        let auth_url = format!("{}/v3", identity.url());
+        let fake = Fake { identity, images, tokens, tls: files };
+        let clouds = clouds_yaml(&auth_url);
+        World::settle(directory, auth_url, &clouds, Some(fake))
+    }
+
+    /// On a real cloud; `clouds` is the clouds.yaml that tests/cloud/up wrote.
+    pub fn real(clouds: &Path) -> World {
+        let text = std::fs::read_to_string(clouds).unwrap_or_else(|e| panic!("{}: {e}", clouds.display()));
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("auth_url:"));
+        let auth_url = line.unwrap_or_else(|| panic!("no auth_url in {}", clouds.display())).trim();
+        let directory = tempfile::Builder::new().prefix("rimg-test-").tempdir().unwrap();
+        World::settle(directory, auth_url.to_owned(), &text, None)
+    }
+
+    fn settle(directory: tempfile::TempDir, auth_url: String, clouds: &str, fake: Option<Fake>) -> World {
+        let home = directory.path().join("home");
+        let config = home.join(".config/openstack");
+        std::fs::create_dir_all(&config).unwrap();
+        std::fs::write(config.join("clouds.yaml"), clouds).unwrap();
+        World { home, suffix: format!("-{}", super::random_hex(5)), auth_url, fake, _directory: directory }
+    }
+
+    #[track_caller]
+    fn fake(&self) -> &Fake {
+        self.fake.as_ref().expect("a real cloud cannot be watched or broken: use World::new()")
+    }
+
+    /// The identity service, to see what it was asked and to break it.
+    #[track_caller]
+    pub fn identity(&self) -> &Server {
+        &self.fake().identity
+    }
+
+    /// The image service, to see what it was asked and to break it.
+    #[track_caller]
+    pub fn images(&self) -> &Server {
+        &self.fake().images
+    }
+
+    /// Whether this is a real cloud.
+    pub fn is_real(&self) -> bool {
+        self.fake.is_none()
+    }
+
+    /// Makes all tokens given out so far invalid.
+    #[track_caller]
+    pub fn expire_tokens(&self) {
+        self.fake().tokens.expire();
+    }
+
+    /// Where the identity service is, with its `/v3`.
+    pub fn auth_url(&self) -> &str {
+        &self.auth_url
+    }
+
+    /// The certificates of a world with TLS.
+    #[track_caller]
+    pub fn tls_files(&self) -> &tls::Files {
+        self.fake().tls.as_ref().expect("this world has no TLS: use World::with_tls")
+    }
+
+    /// A name that no other world uses, for an image.
+    pub fn name(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix)
+    }
+
+    /// Writes a file into the home.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The file of clouds that rimg finds by itself here.
+    pub fn clouds_yaml(&self) -> PathBuf {
+        self.home.join(".config/openstack/clouds.yaml")
+    }
+
+    /// A run of rimg here, to be completed: more variables, standard input ….
+    pub fn rimg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
+        self.program(env!("CARGO_BIN_EXE_rimg")).args(args)
+    }
+
+    /// Runs rimg here.
+    pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Outcome {
+        self.rimg(args).run()
+    }
+
+    /// Runs rimg as another user: `admin`, `demo` or `other`.
+    pub fn run_as<A: AsRef<OsStr>>(&self, user: &str, args: impl IntoIterator<Item = A>) -> Outcome {
+        self.rimg(args).env("OS_CLOUD", cloud_of(user)).run()
+    }
+
+    /// A run of any program here.
+    pub fn program(&self, program: impl Into<PathBuf>) -> Run {
+        let home = self.home.as_os_str();
+        let mut run = Run::new(program).directory(&self.home).env("HOME", home).env("OS_CLOUD", cloud_of("demo"));
+        for (name, directory) in [
+            ("XDG_CONFIG_HOME", ".config"),
+            ("XDG_CACHE_HOME", ".cache"),
+            ("XDG_DATA_HOME", ".local/share"),
+            ("XDG_STATE_HOME", ".local/state"),
+            ("XDG_RUNTIME_DIR", ".run"),
+            ("TMPDIR", ""),
+        ] {
+            run = run.env(name, self.home.join(directory));
+        }
+        run.env("XDG_CONFIG_DIRS", "/nonexistent")
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LANG", "C.UTF-8")
+            .env("TZ", "UTC")
+    }
+
+    /// The API itself, signed in as a user: to prepare and to check without rimg.
+    pub fn session(&self, user: &str) -> Session {
+        Session::sign_in(&self.auth_url, user)
+    }
+
+    /// An active raw image of demo with this data, made without rimg. `name` is
+    /// taken as it is: pass [`World::name`] of something.
+    pub fn given_image(&self, name: &str, data: &[u8]) -> Value {
+        let demo = self.session("demo");
+        let draft = json!({"name": name, "disk_format": "raw", "container_format": "bare"});
+        let made = demo.json("POST", "/v2/images", &draft);
+        assert_eq!(made.status, 201, "{}", made.text());
+        let path = format!("/v2/images/{}", made.json()["id"].as_str().unwrap());
+        let media = [("Content-Type", "application/octet-stream")];
+        let put = demo.ask("PUT", &format!("{path}/file"), &media, data).unwrap();
+        assert_eq!(put.status, 204, "{}", put.text());
+        demo.ask("GET", &path, &[], b"").unwrap().json()
+    }
+
+    /// What the service itself says of an image, by its ID.
+    pub fn image(&self, id: &str) -> Value {
+        let reply = self.session("admin").ask("GET", &format!("/v2/images/{id}"), &[], b"").unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+
+    /// All images of this world, whoever owns them.
+    pub fn all_images(&self) -> Vec<Value> {
+        self.session("admin").images_ending(&self.suffix)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.is_real() {
+            return;
+        }
+        let admin = self.session("admin");
+        for image in admin.images_ending(&self.suffix) {
+            let path = format!("/v2/images/{}", image["id"].as_str().unwrap());
+            if image["protected"] == true {
+                admin.json("PATCH", &path, &json!([{"op": "replace", "path": "/protected", "value": false}]));
+            }
+            let _ = admin.ask("DELETE", &path, &[], b"");
+        }
+    }
+}
+
+fn cloud_of(user: &str) -> &'static str {
+    match user {
+        "admin" => "devstack-admin",
+        "demo" => "devstack",
+        "other" => "devstack-other",
+        _ => panic!("there is no user {user}"),
+    }
+}
+
+fn clouds_yaml(auth_url: &str) -> String {
+    let cloud = |user: &str| {
+        format!(
+            "  {}:\n    region_name: RegionOne\n    identity_api_version: 3\n    auth:\n      auth_url: {auth_url}\n      \
+             username: {user}\n      password: secret\n      project_name: {user}\n      user_domain_id: default\n      \
+             project_domain_id: default\n",
+            cloud_of(user)
+        )
+    };
+    format!("clouds:\n{}{}{}", cloud("admin"), cloud("demo"), cloud("other"))
+}
