@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::identity;
+
 /// The bearer of a token, as the rules of `policy` see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
@@ -41,8 +43,14 @@ pub trait Identity: Send + Sync {
     fn caller(&self, token: &str) -> Option<Arc<Caller>>;
 
     /// Where tokens are to be had: the value of the `WWW-Authenticate` header
-    /// of a 401.
-    fn challenge(&self) -> String;
+    /// of a 401. `base` is where the client says that we are.
+    fn challenge(&self, base: &str) -> String;
+
+    /// Answers a request to the Identity API; `None` where there is none. May
+    /// take its time.
+    fn answer(&self, _: &identity::Asked) -> Option<identity::Reply> {
+        None
+    }
 }
 
 /// One token known to one user: the cloud `local` of a single rimg process.
@@ -63,7 +71,7 @@ impl Identity for FixedToken {
         same(token.as_bytes(), self.token.as_bytes()).then(|| Arc::clone(&self.caller))
     }
 
-    fn challenge(&self) -> String {
+    fn challenge(&self, _: &str) -> String {
         "Token".to_owned()
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! server -> v2 -> pipeline -> access -> {policy, registry, store}
-//!    \-> caller (whose token is it?)
+//!    \-> caller (whose token is it?) <- identity (who is there?)
 //! ```
 //!
 //! | room | what it is for |
 //! | --- | --- |
 //! | [`server`] | connections, limits, who asks, the request log |
+//! | [`identity`] | Identity API v3: signing in, and who there is |
+//! | [`config`] | the configuration file of `rimg serve` |
 //! | [`v2`] | Images API v2: requests and answers |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
 //! | [`access`] | what a caller may do to an image |
@@ -21,7 +23,9 @@
 
 mod access;
 mod caller;
+pub mod config;
 mod failure;
+pub mod identity;
 mod pipeline;
 mod policy;
 mod registry;
@@ -37,7 +41,6 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
-use uuid::Uuid;
 
 pub use caller::{Caller, FixedToken, Identity};
 pub use server::Logged;
@@ -159,12 +162,20 @@ fn make_private(directory: &Path) -> std::io::Result<()> {
 pub struct Running {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
-    /// The token that it takes, and no other.
-    pub token: String,
-    /// What was swept up at the start, a line each.
-    pub swept: Vec<String>,
     stop: Option<oneshot::Sender<()>>,
+    done: Option<oneshot::Receiver<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Stops taking connections, and ends when what is under way has ended or
+    /// was undone.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(done) = self.done.take() {
+            let _ = done.await;
+        }
+    }
 }
 
 impl Drop for Running {
@@ -177,19 +188,42 @@ impl Drop for Running {
     }
 }
 
-/// Starts the service on a thread of its own and a loopback port, for
-/// `caller`, who gets a random token.
-pub fn start(directory: &Path, settings: Settings, caller: Caller) -> Result<Running> {
+/// The service of the cloud `local`: for one user, inside the user's own program.
+pub struct Private {
+    /// The service.
+    pub running: Running,
+    /// The token that it takes, and no other.
+    pub token: String,
+    /// The project that the user's images belong to.
+    pub project_id: Option<String>,
+    /// What was swept up at the start, a line each.
+    pub swept: Vec<String>,
+}
+
+/// Starts the service on a thread of its own and a free loopback port, for
+/// the administrator of a service without a configuration file.
+///
+/// When it is dropped nobody can be waiting for an answer any more: what is
+/// under way then is undone at once.
+pub fn start(directory: &Path) -> Result<Private> {
+    let mut settings = Settings::default();
+    settings.limits.grace = std::time::Duration::ZERO;
+    let caller = identity::admin(&settings.policy)?;
+    let project_id = caller.project_id.clone();
     let (service, swept) = Service::open(directory, settings)?;
-    let failed = |e: std::io::Error| Error::io("cannot start the local image service", &e);
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-    // Two UUIDs of 122 random bits each.
-    let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let identity = Arc::new(FixedToken::new(token.clone(), caller));
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| not_started(&e))?;
+    let token = identity::password::made_up()?;
+    let running = run(service, listener, Arc::new(FixedToken::new(token.clone(), caller)))?;
+    Ok(Private { running, token, project_id, swept })
+}
+
+/// Runs `service` on a thread of its own, answering on `listener`.
+pub fn run(service: Arc<Service>, listener: std::net::TcpListener, identity: Arc<dyn Identity>) -> Result<Running> {
+    listener.set_nonblocking(true).map_err(|e| not_started(&e))?;
+    let url = format!("http://{}", listener.local_addr().map_err(|e| not_started(&e))?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let runtime = runtime(service.settings.limits.connections).map_err(failed)?;
+    let (ended, done) = oneshot::channel::<()>();
+    let runtime = runtime(service.settings.limits.connections).map_err(|e| not_started(&e))?;
     let thread = std::thread::Builder::new()
         .name("local-image-service".to_owned())
         .spawn(move || {
@@ -201,9 +235,14 @@ pub fn start(directory: &Path, settings: Settings, caller: Caller) -> Result<Run
             });
             // Lets threads finish that undo what was in hand.
             runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+            drop(ended);
         })
-        .map_err(failed)?;
-    Ok(Running { url, token, swept, stop: Some(stop), thread: Some(thread) })
+        .map_err(|e| not_started(&e))?;
+    Ok(Running { url, stop: Some(stop), done: Some(done), thread: Some(thread) })
+}
+
+fn not_started(error: &std::io::Error) -> Error {
+    Error::io("cannot start the local image service", error)
 }
 
 /// The runtime that a service of so many connections wants.

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use uuid::Uuid;
 use super::Service;
 use super::caller::{Caller, Identity};
 use super::failure::{Failure, Result};
+use super::identity as keystone;
 use super::store::Download;
 use super::v2;
 
@@ -75,6 +77,8 @@ impl http_body::Body for Payload {
 pub struct Body {
     incoming: Option<Incoming>,
     stall: Duration,
+    /// How many bytes came, for the log.
+    received: Arc<AtomicU64>,
 }
 
 impl Body {
@@ -87,6 +91,7 @@ impl Body {
                 Ok(Some(Ok(frame))) => {
                     // Trailers say nothing that we want to know.
                     if let Ok(piece) = frame.into_data() {
+                        self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
                         return Ok(Some(piece));
                     }
                 }
@@ -208,6 +213,10 @@ pub struct Logged<'a> {
     pub path: &'a str,
     /// The status of the answer.
     pub status: StatusCode,
+    /// Bytes of the request's body that were read.
+    pub received: u64,
+    /// Bytes of the answer's body that were sent.
+    pub sent: u64,
     /// How long it took.
     pub took: Duration,
     /// What went wrong, if the status says so or the answer was cut short.
@@ -285,10 +294,13 @@ async fn answer(
         method: head.method.clone(),
         path,
         status: StatusCode::OK,
+        received: Arc::default(),
+        sent: 0,
         cause: None,
     };
-    let mut body = Body { incoming: Some(incoming), stall: service.settings.limits.stall };
-    let outcome = route(&service, &*identity, &head, &mut body, &mut note).await;
+    let received = Arc::clone(&note.received);
+    let mut body = Body { incoming: Some(incoming), stall: service.settings.limits.stall, received };
+    let outcome = route(&service, &identity, &head, &mut body, &mut note).await;
     if !body.is_finished() {
         tokio::spawn(body.linger());
     }
@@ -323,7 +335,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 async fn route(
     service: &Arc<Service>,
-    identity: &dyn Identity,
+    identity: &Arc<dyn Identity>,
     head: &http::request::Parts,
     body: &mut Body,
     note: &mut Note,
@@ -339,6 +351,24 @@ async fn route(
         .map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
     let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let base = format!("http://{host}");
+    if path.first().is_some_and(|first| first == keystone::ROOT) {
+        path.remove(0);
+        let asked = keystone::Asked {
+            method: head.method.clone(),
+            path,
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers.clone(),
+            body: body.whole(service.settings.limits.json_bytes).await?,
+            base,
+        };
+        let identity = Arc::clone(identity);
+        // Passwords are hard to check on purpose.
+        let reply = tokio::task::spawn_blocking(move || identity.answer(&asked)).await;
+        let reply = reply.map_err(|_| Failure::internal("a request to the Identity API panicked"))?;
+        let reply = reply.ok_or_else(Failure::nothing_here)?;
+        (note.caller, note.cause) = (reply.caller, reply.cause);
+        return Ok(reply.answer);
+    }
     if path.first().is_some_and(|first| first == "versions") {
         return Ok(v2::versions::all(StatusCode::OK, &base));
     }
@@ -348,7 +378,7 @@ async fn route(
     path.remove(0);
     let token = head.headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
     let Some(caller) = identity.caller(token) else {
-        return Err(Failure::unauthorized(&identity.challenge()));
+        return Err(Failure::unauthorized(&identity.challenge(&base)));
     };
     note.caller = Some(Arc::clone(&caller));
     let mut asked = Asked {
@@ -357,7 +387,7 @@ async fn route(
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers.clone(),
         caller,
-        body: Body { incoming: body.incoming.take(), stall: body.stall },
+        body: Body { incoming: body.incoming.take(), stall: body.stall, received: Arc::clone(&body.received) },
         base,
     };
     let answer = v2::answer(service, &mut asked).await;
@@ -375,6 +405,8 @@ struct Note {
     method: Method,
     path: String,
     status: StatusCode,
+    received: Arc<AtomicU64>,
+    sent: u64,
     cause: Option<String>,
 }
 
@@ -388,6 +420,8 @@ impl Drop for Note {
                 method: &self.method,
                 path: &self.path,
                 status: self.status,
+                received: self.received.load(Ordering::Relaxed),
+                sent: self.sent,
                 took: self.started.elapsed(),
                 cause: self.cause.as_deref(),
             });
@@ -407,8 +441,10 @@ impl http_body::Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.payload).poll_frame(context));
-        if let Some(Err(error)) = &frame {
-            self.note.cause = Some(error.to_string());
+        match &frame {
+            Some(Err(error)) => self.note.cause = Some(error.to_string()),
+            Some(Ok(frame)) => self.note.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
+            None => {}
         }
         Poll::Ready(frame)
     }
