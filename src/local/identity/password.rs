@@ -6,7 +6,9 @@
 //! (<https://passlib.readthedocs.io/en/stable/lib/passlib.hash.pbkdf2_digest.html>).
 
 use std::fmt;
+use std::io::Write;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use aws_lc_rs::pbkdf2;
 use aws_lc_rs::rand::SystemRandom;
@@ -94,6 +96,34 @@ pub fn made_up() -> Result<String> {
     Ok(bytes.iter().enumerate().map(letter).collect())
 }
 
+/// The hash of the administrator's password that is kept in `directory`, and
+/// the password itself if it was made up just now: because there was none, or
+/// because a new one is wanted.
+pub fn kept_in(directory: &Path, anew: bool) -> Result<(Hash, Option<String>)> {
+    let path = directory.join("admin-password");
+    let failed = |what: &str, e: std::io::Error| Error::io(format!("cannot {what} `{}`", path.display()), &e);
+    match std::fs::read_to_string(&path) {
+        Ok(text) if !anew => {
+            let hash = Hash::parse(text.trim()).ok_or_else(|| {
+                Error::config(format!("`{}` does not hold a password's hash", path.display()))
+                    .next("`rimg serve --reset-password` makes a new password")
+            })?;
+            return Ok((hash, None));
+        }
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(_) if anew => {}
+        Err(e) => return Err(failed("read", e)),
+    }
+    let password = made_up()?;
+    let hash = Hash::of(&password)?;
+    // The system gives a temporary file to its owner alone: 0600.
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|e| failed("write", e))?;
+    writeln!(file, "{hash}").and_then(|()| file.as_file().sync_all()).map_err(|e| failed("write", e))?;
+    file.persist(&path).map_err(|e| failed("write", e.error))?;
+    Ok((hash, Some(password)))
+}
+
 fn random(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     aws_lc_rs::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
@@ -136,6 +166,18 @@ mod tests {
             assert_eq!(Hash::parse(text), None, "{text}");
         }
         assert!(Hash::is_meant("$2b$12$abc") && !Hash::is_meant("$ecret") && !Hash::is_meant("pa$$word$x"));
+    }
+
+    #[test]
+    fn the_administrators_password_is_shown_once_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let (hash, shown) = kept_in(directory.path(), false).unwrap();
+        assert!(hash.is_of(&shown.unwrap()));
+        assert_eq!(kept_in(directory.path(), false).unwrap(), (hash.clone(), None));
+        let (other, shown) = kept_in(directory.path(), true).unwrap();
+        assert!(other != hash && other.is_of(&shown.unwrap()));
+        std::fs::write(directory.path().join("admin-password"), "secret").unwrap();
+        assert!(kept_in(directory.path(), false).is_err() && kept_in(directory.path(), true).is_ok());
     }
 
     #[test]
