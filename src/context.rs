@@ -3,7 +3,7 @@
 //! command which needs no cloud never looks for one.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::glance;
 use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
+use crate::local;
 use crate::log::Log;
 use crate::service::{ImageService, VolumeService};
 use crate::terminal;
@@ -30,6 +31,8 @@ pub struct Context {
     session: OnceCell<Session>,
     images: OnceCell<Box<dyn ImageService>>,
     http: std::cell::OnceCell<Http>,
+    /// The service of the cloud `local`; last, so that it outlives its clients.
+    local: std::cell::OnceCell<local::Private>,
 }
 
 impl Context {
@@ -43,6 +46,7 @@ impl Context {
             session: OnceCell::new(),
             images: OnceCell::new(),
             http: std::cell::OnceCell::new(),
+            local: std::cell::OnceCell::new(),
         }
     }
 
@@ -124,6 +128,23 @@ impl Context {
         Bar::show(meter, Style::choose(quiet, asked), label)
     }
 
+    /// Ends when the user or the system wants rimg to stop.
+    pub async fn stopped(&self) {
+        self.interrupt.raised().await;
+    }
+
+    /// Writes to stdout at once what a command that goes on running has to tell.
+    pub fn announce(&self, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        written.map_err(|e| Error::io("cannot write to stdout", &e))
+    }
+
+    /// Where the local image service keeps its state if nobody says otherwise.
+    pub fn local_dir(&self) -> Result<std::path::PathBuf> {
+        Surroundings::of_process().local_dir()
+    }
+
     /// Says a decision that rimg took.
     pub fn note(&self, text: &str) {
         self.log.note(text);
@@ -174,10 +195,20 @@ impl Context {
             connect_limit: limits.unwrap_or(defaults.connect_limit),
             stall_limit: limits.unwrap_or(defaults.stall_limit),
             digest_limit: limits.unwrap_or(defaults.digest_limit),
+            direct: config.built_in,
         };
         let http = Http::new(settings, self.log.clone(), self.interrupt.clone());
         // Kept first: `--timing` also tells of a sign-in that failed.
         let http = self.http.get_or_init(|| http).clone();
+        if config.built_in {
+            let local = local::start(&Surroundings::of_process().local_dir()?)?;
+            for line in &local.swept {
+                self.log.note(&format!("swept up {line}"));
+            }
+            let local = self.local.get_or_init(|| local);
+            let project_id = local.project_id.clone();
+            return Ok(Session::direct(config, http, &local.running.url, &local.token, project_id));
+        }
         Session::sign_in(config, http, self.attended.then_some(&self.interrupt)).await
     }
 

@@ -35,6 +35,7 @@ pub mod glance;
 pub mod http;
 pub mod image;
 pub mod interrupt;
+pub mod local;
 pub mod log;
 pub mod manager;
 pub mod output;

@@ -117,6 +117,11 @@ impl Log {
         self.say(Level::Warning, "note: ", text);
     }
 
+    /// A line of the log that a long-running command keeps.
+    pub fn line(&self, text: &str) {
+        self.say(Level::Warning, "", text);
+    }
+
     /// A step of the work (`-v`).
     pub fn info(&self, text: &str) {
         self.say(Level::Info, "", text);

@@ -26,6 +26,9 @@ type Entry = Map<String, Value>;
 const SELECTORS: [&str; 5] =
     ["OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE", "OS_CLOUD_NAME"];
 
+/// The cloud that rimg brings along, unless a file has one of that name.
+pub const LOCAL: &str = "local";
+
 /// Plug-ins that work without a Keystone.
 const WITHOUT_KEYSTONE: [&str; 3] = ["none", "admin_token", "http_basic"];
 
@@ -51,6 +54,8 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     let source = match asked {
         Some(name) if name == env_name && described.is_some() => Source::Environment,
         Some(name) if files.path_of(name).is_some() => Source::File(name.to_owned()),
+        // A file that cannot be read may be the one that has it.
+        Some(LOCAL) if files.clouds.broken.is_none() => Source::BuiltIn,
         Some(name) => return Err(files.unknown_cloud(name)),
         None if described.is_some() => Source::Environment,
         None => match files.names().as_slice() {
@@ -71,6 +76,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     let (name, layers) = match &source {
         Source::Environment => (Some(env_name.to_owned()), vec![environment_layer(surroundings)]),
         Source::File(name) => (Some(name.clone()), files.layers(name)?),
+        Source::BuiltIn => (Some(LOCAL.to_owned()), Vec::new()),
         Source::Nothing => (None, Vec::new()),
     };
     // What the entry says about profile and regions, in its last layer.
@@ -138,7 +144,16 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     merge.bundle_of_environment(surroundings);
     merge.fix_up(&mut warnings)?;
 
+    let built_in = matches!(source, Source::BuiltIn);
+    if built_in {
+        // Who and where is not for flags and variables to say: those of
+        // another cloud may still be in the environment.
+        merge.auth.clear();
+        merge.top.retain(|key, _| !key.ends_with("endpoint") && !key.ends_with("endpoint_override"));
+        merge.set(Place::Top, "auth_type", "admin_token".into(), Origin::Default);
+    }
     let config = CloudConfig {
+        built_in,
         region: merge.top.get("region_name").and_then(Setting::text).map(str::to_owned),
         name,
         auth: merge.auth,
@@ -154,13 +169,19 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
 
 /// The clouds that can be named, for completion: sorted, silent on trouble.
 pub fn cloud_names(surroundings: &Surroundings) -> Vec<String> {
-    Files::read(surroundings).map(|files| files.names()).unwrap_or_default()
+    let mut names = Files::read(surroundings).map(|files| files.names()).unwrap_or_default();
+    if let Err(at) = names.binary_search_by(|name| name.as_str().cmp(LOCAL)) {
+        names.insert(at, LOCAL.to_owned());
+    }
+    names
 }
 
 /// Where the chosen cloud is described.
 enum Source {
     Environment,
     File(String),
+    /// [`LOCAL`]: nowhere.
+    BuiltIn,
     /// Only by flags, if at all.
     Nothing,
 }
@@ -326,7 +347,8 @@ impl Files {
                 };
                 Error::config(format!("no cloud is configured: {looked}, and OS_AUTH_URL is not set")).next(
                     "name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, \
-                     which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on",
+                     which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on; \
+                     or try rimg without a cloud, with --os-cloud local",
                 )
             }
         }

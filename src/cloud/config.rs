@@ -103,6 +103,8 @@ pub struct CloudConfig {
     pub settings: BTreeMap<String, Setting>,
     /// What the user should be told on stderr.
     pub warnings: Vec<String>,
+    /// Whether it is rimg's own, which no file describes.
+    pub built_in: bool,
     pub(super) home: Option<PathBuf>,
 }
 

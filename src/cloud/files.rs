@@ -73,7 +73,7 @@ pub(super) fn search(stem: &str, explicit: Option<(&str, &str)>, surroundings: &
 }
 
 /// The text of the file at `path`; `None` if there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let failed = |error: &std::io::Error| Error::io(format!("cannot read `{}`", path.display()), error);
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -88,7 +88,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The top-level mapping of a file's text. An empty file is an empty mapping.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
     let wrong = |what: String| {
         Error::config(format!("`{}` {what}", path.display()))
             .next("correct the file; https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html shows how it is written")

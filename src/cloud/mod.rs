@@ -6,19 +6,22 @@
 //! them, and [`config`] is the result: one [`CloudConfig`] in which every
 //! value remembers where it came from. Then signing in: [`auth`] holds the
 //! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are.
+//! And the other way: [`entry`] adds clouds to a file.
 
 pub mod auth;
 mod catalog;
 pub mod clouds;
 pub mod config;
+mod entry;
 mod files;
 pub mod options;
 mod session;
 pub mod surroundings;
 mod vendors;
 
-pub use clouds::{cloud_names, load};
+pub use clouds::{LOCAL, cloud_names, load};
 pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting, Tls};
+pub use entry::{Entry, add};
 pub use options::Flags;
 pub use session::Session;
 pub use surroundings::Surroundings;

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::auth::{self, Given, How, Method};
 use super::catalog::Catalog;
-use super::{CloudConfig, Origin};
+use super::{CloudConfig, Origin, Setting};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request, shown_url};
 use crate::interrupt::Interrupt;
@@ -58,6 +58,20 @@ impl Session {
             }
         };
         Ok(session)
+    }
+
+    /// A session with the one service at `endpoint`, which takes `token`.
+    pub fn direct(
+        mut config: CloudConfig,
+        http: Http,
+        endpoint: &str,
+        token: &str,
+        project_id: Option<String>,
+    ) -> Self {
+        let place = Setting { value: endpoint.into(), origin: Origin::Default, secret: false };
+        config.auth.insert("endpoint".to_owned(), place);
+        let credential = Credential::Token(token.to_owned().into());
+        Session { http, config, credential, project_id, catalog: Catalog::default(), identity: None }
     }
 
     /// Where a service is (`image`, `volumev3`, …).

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+
 /// The environment variables and directories that decide the configuration.
 ///
 /// There is no `Debug`: variables hold passwords.
@@ -20,6 +22,8 @@ pub struct Surroundings {
     /// The directories to search after the current one, in order: the user's,
     /// then the machine's.
     pub config_dirs: Vec<PathBuf>,
+    /// Where programs keep the user's data.
+    pub data_dir: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -32,6 +36,7 @@ impl Surroundings {
         Surroundings {
             config_dirs: config_dirs(&variables, home.as_deref()),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            data_dir: dirs::data_dir(),
             home,
             variables,
         }
@@ -40,6 +45,19 @@ impl Surroundings {
     /// The variable `name`; one set to the empty string counts as not set.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Where the local image service keeps its state: `RIMG_LOCAL_DIR`, else
+    /// a place among the user's data.
+    pub fn local_dir(&self) -> Result<PathBuf> {
+        if let Some(path) = self.variable("RIMG_LOCAL_DIR") {
+            return Ok(self.directory.join(self.expand_home(path)));
+        }
+        let data = self.data_dir.as_deref().ok_or_else(|| {
+            Error::config("there is no directory for the data of the local image service, because there is no home")
+                .next("set RIMG_LOCAL_DIR to one")
+        })?;
+        Ok(data.join("rimg").join("local"))
     }
 
     /// `path` with a leading `~` replaced by the home directory.

@@ -1,6 +1,7 @@
 //! The commands: one file for each, its path the words typed.
 
 mod image;
+mod serve;
 
 use crate::manager::Entry;
 
@@ -14,4 +15,5 @@ pub const ALL: &[Entry] = &[
     Entry::new::<image::set::Set>("image set"),
     Entry::new::<image::show::Show>("image show"),
     Entry::new::<image::unset::Unset>("image unset"),
+    Entry::new::<serve::Serve>("serve"),
 ];

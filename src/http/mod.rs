@@ -49,6 +49,8 @@ pub struct Settings {
     pub digest_limit: Duration,
     /// Connect by IPv4 only.
     pub force_ipv4: bool,
+    /// Ask no proxy, whatever the environment says: for our own machine.
+    pub direct: bool,
 }
 
 impl Default for Settings {
@@ -59,6 +61,7 @@ impl Default for Settings {
             stall_limit: Duration::from_secs(60),
             digest_limit: Duration::from_secs(900),
             force_ipv4: false,
+            direct: false,
         }
     }
 }
@@ -338,7 +341,8 @@ impl Http {
                 builder = builder.local_address(std::net::IpAddr::from([0, 0, 0, 0]));
             }
             // reqwest takes this for all names, `requests` and curl for all addresses as well.
-            if ["no_proxy", "NO_PROXY"].iter().any(|name| std::env::var(name).is_ok_and(|list| list.trim() == "*")) {
+            let none = |name: &&str| std::env::var(name).is_ok_and(|list| list.trim() == "*");
+            if self.shared.settings.direct || ["no_proxy", "NO_PROXY"].iter().any(none) {
                 builder = builder.no_proxy();
             }
             builder.build().map_err(|e| Error::new(Kind::Network, format!("cannot set up HTTP: {e}")))

@@ -374,14 +374,27 @@ fn vendor_profiles() {
 }
 
 #[test]
-fn nothing_configured_says_the_three_ways() {
+fn nothing_configured_says_the_four_ways() {
     assert_eq!(
             world().error(),
             (
                 "no cloud is configured: there is no clouds.yaml in `here` or `home`, and OS_AUTH_URL is not set".into(),
-                "name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on".into()
+                "name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, which sets OS_AUTH_URL and other variables; or give --os-auth-url, --os-username and so on; or try rimg without a cloud, with --os-cloud local".into()
             )
         );
+}
+
+#[test]
+fn the_cloud_local_is_there_unless_a_file_has_one() {
+    let local = world().env("OS_CLOUD", "local").env("OS_USERNAME", "u").env("OS_ENDPOINT", "http://x/").load();
+    assert!(local.built_in && local.auth.is_empty() && local.setting("endpoint").is_none());
+    assert_eq!((local.name.as_deref(), local.auth_type()), (Some("local"), "admin_token"));
+    assert!(world().clouds(TWO).flag("os-cloud", "local").load().built_in);
+    let own = world().clouds("clouds: {local: {auth: {auth_url: 'http://x/'}}}").flag("os-cloud", "local").load();
+    assert!(!own.built_in);
+    assert_eq!(own.auth("auth_url"), Some("http://x/"));
+    let broken = world().clouds("clouds: [hunter2").flag("os-cloud", "local").error();
+    assert_eq!(broken.0, "`here/clouds.yaml` is not valid YAML (line 1)");
 }
 
 #[test]

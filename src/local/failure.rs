@@ -1,0 +1,325 @@
+//! What went wrong, as Glance says it: HTML or JSON around one explanation,
+//! whichever the client accepts.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+
+use super::server::Payload;
+
+/// A request that was not fulfilled: becomes the answer.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Why, in words for the client.
+    explanation: Cow<'static, str>,
+    /// More of why; the whole of it where the status has words of its own.
+    detail: Cow<'static, str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// What happened inside, for the log alone.
+    cause: Option<String>,
+}
+
+/// What a part of the service returns.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure of `status` for the reason given.
+    pub fn new(status: StatusCode, explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure { status, explanation: explanation.into(), detail: "".into(), headers: Vec::new(), cause: None }
+    }
+
+    /// 400: the request makes no sense.
+    pub fn bad_request(explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(StatusCode::BAD_REQUEST, explanation)
+    }
+
+    /// 401: nobody known asks. `challenge` says where tokens are to be had.
+    pub fn unauthorized(challenge: &str) -> Self {
+        let explanation = "This server could not verify that you are authorized to access the document you \
+                           requested. Either you supplied the wrong credentials (e.g., bad password), or your \
+                           browser does not understand how to supply the credentials required.";
+        let failure = Failure::new(StatusCode::UNAUTHORIZED, explanation);
+        match HeaderValue::from_str(challenge) {
+            Ok(value) => failure.header(http::header::WWW_AUTHENTICATE, value),
+            Err(_) => failure,
+        }
+    }
+
+    /// 403: the caller is known and may not.
+    pub fn forbidden(explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(StatusCode::FORBIDDEN, explanation)
+    }
+
+    /// 404: there is none, or none that the caller may know of.
+    pub fn not_found(explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(StatusCode::NOT_FOUND, explanation)
+    }
+
+    /// 404 without naming what is not there.
+    pub fn nothing_here() -> Self {
+        Failure::not_found("The resource could not be found.")
+    }
+
+    /// 405, naming the methods that are.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "");
+        failure.header(http::header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// 409: the state of things forbids it.
+    pub fn conflict(explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(StatusCode::CONFLICT, explanation)
+    }
+
+    /// 413: over a limit.
+    pub fn too_large(explanation: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, explanation)
+    }
+
+    /// 415: the data is not what it should be.
+    pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut failure = Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "");
+        failure.detail = detail.into();
+        failure
+    }
+
+    /// 416: no such part of the data.
+    pub fn range(detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "The Range requested is not available.");
+        failure.detail = detail.into();
+        failure
+    }
+
+    /// 500, telling the client nothing of `cause`, which is for the log.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let explanation = "The server has either erred or is incapable of performing the requested operation.";
+        let mut failure = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, explanation);
+        failure.cause = Some(cause.into());
+        failure
+    }
+
+    /// The same failure with a header in its answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// What happened, for the log.
+    pub fn cause(&self) -> &str {
+        match &self.cause {
+            Some(cause) => cause,
+            None if self.explanation.is_empty() => &self.detail,
+            None => &self.explanation,
+        }
+    }
+
+    /// The answer to a request of this method and these headers.
+    pub fn answer(&self, method: &Method, asked: &HeaderMap) -> Response<Payload> {
+        let form = Form::accepted(asked);
+        let body = form.render(self, method, asked);
+        let mut answer = Response::new(Payload::from(Bytes::from(body)));
+        *answer.status_mut() = self.status;
+        // The two that were renamed since webob wrote them down.
+        if let Some(old) = old_title(self.status) {
+            answer.extensions_mut().insert(ReasonPhrase::from_static(old.as_bytes()));
+        }
+        let headers = answer.headers_mut();
+        headers.extend(self.headers.iter().cloned());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        answer
+    }
+
+    fn title(&self) -> &'static str {
+        old_title(self.status).or(self.status.canonical_reason()).unwrap_or("Error")
+    }
+
+    /// The text inside the answer, its parts through `escape`.
+    fn text(&self, method: &Method, asked: &HeaderMap, escape: fn(&str) -> Cow<'_, str>) -> String {
+        let detail = escape(&self.detail);
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                format!("The method {method} is not allowed for this resource. <br /><br />\n{detail}")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let given = asked.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let given = escape(given);
+                format!("The request media type {given} is not supported by this server.\n<br /><br />\n{detail}")
+            }
+            _ => format!("{}<br /><br />\n{detail}\n\n", escape(&self.explanation)),
+        }
+    }
+}
+
+fn old_title(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Some("Request Entity Too Large"),
+        StatusCode::RANGE_NOT_SATISFIABLE => Some("Request Range Not Satisfiable"),
+        _ => None,
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Failure::internal(format!("the registry: {error}"))
+    }
+}
+
+/// The three forms that webob gives an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Html,
+    Json,
+    Plain,
+}
+
+impl Form {
+    /// The form that the client likes best; HTML when it does not care.
+    fn accepted(asked: &HeaderMap) -> Form {
+        let mut html = None;
+        let mut json = None;
+        let mut any = false;
+        for value in asked.get_all(ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+                let weight = parts
+                    .find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")))
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .unwrap_or(1.0);
+                any |= !kind.is_empty();
+                // The more exact range wins over the wider, whatever their order.
+                let say = |offer: &mut Option<(u8, f32)>, exact: &str, wide: &str| {
+                    let exactness = match kind.as_str() {
+                        kind if kind == exact => 3,
+                        kind if kind == wide => 2,
+                        "*/*" => 1,
+                        _ => return,
+                    };
+                    if offer.is_none_or(|(known, _)| exactness > known) {
+                        *offer = Some((exactness, weight));
+                    }
+                };
+                say(&mut html, "text/html", "text/*");
+                say(&mut json, "application/json", "application/*");
+            }
+        }
+        let weight = |offer: Option<(u8, f32)>| offer.map_or(0.0, |(_, weight)| weight);
+        match (weight(html), weight(json)) {
+            _ if !any => Form::Html,
+            (html, json) if html <= 0.0 && json <= 0.0 => Form::Plain,
+            (html, json) if json > html => Form::Json,
+            _ => Form::Html,
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Form::Html => "text/html; charset=UTF-8",
+            Form::Json => "application/json",
+            Form::Plain => "text/plain; charset=UTF-8",
+        }
+    }
+
+    fn render(self, failure: &Failure, method: &Method, asked: &HeaderMap) -> String {
+        let status = format!("{} {}", failure.status.as_u16(), failure.title());
+        match self {
+            Form::Html => {
+                let body = failure.text(method, asked, escape_html);
+                format!(
+                    "<html>\n <head>\n  <title>{status}</title>\n </head>\n <body>\n  <h1>{status}</h1>\n  \
+                     {body}\n </body>\n</html>"
+                )
+            }
+            Form::Json => {
+                let message = failure.text(method, asked, as_it_is);
+                serde_json::json!({"message": message, "code": status, "title": failure.title()}).to_string()
+            }
+            Form::Plain => {
+                let body = failure.text(method, asked, as_it_is).replace("<br />", "");
+                format!("{status}\n\n{body}")
+            }
+        }
+    }
+}
+
+fn as_it_is(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+fn escape_html(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#x27;"),
+            other => escaped.push(other),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn asked(accept: &'static str) -> HeaderMap {
+        [(ACCEPT, HeaderValue::from_static(accept))].into_iter().collect()
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_the_client_accepts() {
+        assert_eq!(Form::accepted(&HeaderMap::new()), Form::Html);
+        for (accept, form) in [
+            ("*/*", Form::Html),
+            ("application/json", Form::Json),
+            ("application/*;q=0.5, text/plain", Form::Json),
+            ("text/html;q=0.4, application/json;q=0.9", Form::Json),
+            ("application/json;q=0, */*", Form::Html),
+            ("text/plain", Form::Plain),
+            ("application/json, text/html", Form::Html),
+        ] {
+            assert_eq!(Form::accepted(&asked(accept)), form, "{accept}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_cannot_bring_markup_with_it() {
+        let failure = Failure::bad_request("<script>'");
+        let html = Form::Html.render(&failure, &Method::GET, &HeaderMap::new());
+        assert!(html.contains("  &lt;script&gt;&#x27;<br /><br />\n\n\n\n </body>"), "{html}");
+        let json = Form::Json.render(&failure, &Method::GET, &HeaderMap::new());
+        assert_eq!(json, r#"{"message":"<script>'<br /><br />\n\n\n","code":"400 Bad Request","title":"Bad Request"}"#);
+    }
+
+    #[test]
+    fn statuses_with_their_own_words_name_what_was_sent() {
+        let failure = Failure::method_not_allowed("GET");
+        let html = Form::Html.render(&failure, &Method::PUT, &HeaderMap::new());
+        assert!(html.contains("The method PUT is not allowed for this resource. <br /><br />\n\n </body>"), "{html}");
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain"))].into_iter().collect();
+        let json = Form::Json.render(&Failure::unsupported_media_type("why"), &Method::PUT, &headers);
+        assert!(
+            json.contains(r"The request media type text/plain is not supported by this server.\n<br /><br />\nwhy")
+        );
+    }
+
+    #[test]
+    fn what_happened_inside_stays_inside() {
+        let failure = Failure::internal("disk on fire");
+        assert_eq!(failure.cause(), "disk on fire");
+        assert!(!Form::Html.render(&failure, &Method::GET, &HeaderMap::new()).contains("fire"));
+    }
+}

@@ -1,0 +1,267 @@
+//! The local image service: a whole Glance, for one machine.
+//!
+//! ```text
+//! server -> v2 -> pipeline -> access -> {policy, registry, store}
+//!    \-> caller (whose token is it?) <- identity (who is there?)
+//! ```
+//!
+//! | room | what it is for |
+//! | --- | --- |
+//! | [`server`] | connections, limits, who asks, the request log |
+//! | [`identity`] | Identity API v3: signing in, and who there is |
+//! | [`config`] | the configuration file of `rimg serve` |
+//! | [`v2`] | Images API v2: requests and answers |
+//! | [`pipeline`] | how an image comes to be, gate by gate |
+//! | [`access`] | what a caller may do to an image |
+//! | [`policy`] | Glance's rules |
+//! | [`registry`] | all metadata |
+//! | [`store`] | all data |
+//! | [`failure`] | what went wrong, as Glance says it |
+//!
+//! It shares nothing with the client but words for errors, digests and disk
+//! formats, so that the one checks the other over a real socket.
+
+mod access;
+mod caller;
+pub mod config;
+mod failure;
+pub mod identity;
+mod pipeline;
+mod policy;
+mod registry;
+mod run;
+mod server;
+mod settings;
+mod store;
+mod v2;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+
+pub use caller::{Caller, FixedToken, Identity};
+pub use server::Logged;
+pub use settings::{Limits, Log, Quota, Settings, StoreSettings};
+
+use crate::error::{Error, Kind, Result};
+use failure::Failure;
+use policy::Policy;
+use registry::Registry;
+use run::Run;
+use store::Store;
+
+/// The blocks that may wait to be hashed and written, over all uploads: what
+/// keeps memory flat however many there are.
+const WAITING_BLOCKS: usize = 48;
+
+/// An image service on a data directory.
+pub struct Service {
+    settings: Settings,
+    policy: Policy,
+    registry: Registry,
+    stores: Vec<Store>,
+    staging: Store,
+    run: Run,
+    blocks: Arc<Semaphore>,
+}
+
+impl Service {
+    /// Opens the data directory, which is made if need be, and sweeps up what
+    /// processes left behind that ended in the middle of something. Answers
+    /// also with what was swept, a line each.
+    pub fn open(directory: &Path, settings: Settings) -> Result<(Arc<Self>, Vec<String>)> {
+        let policy = Policy::new(settings.policy.iter().map(|(name, check)| (name.as_str(), check.as_str())))?;
+        let private = make_private(directory);
+        private.map_err(|e| Error::io(format!("cannot make the data directory `{}`", directory.display()), &e))?;
+        let registry = Registry::open(&directory.join("registry.sqlite"))?;
+        let mut stores = Vec::new();
+        for store in &settings.stores {
+            let at = store.directory.clone().unwrap_or_else(|| directory.join("stores").join(&store.name));
+            stores.push(Store::open(store.name.clone(), store.description.clone(), at)?);
+        }
+        if stores.is_empty() {
+            return Err(Error::config("an image service needs at least one store"));
+        }
+        let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
+        let run = Run::begin(&directory.join("runs"))?;
+        let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
+        let service = Service { settings, policy, registry, stores, staging, run, blocks };
+        let swept = service.sweep().map_err(|failure| {
+            Error::new(
+                Kind::Io,
+                format!("cannot sweep the data directory `{}`: {}", directory.display(), failure.cause()),
+            )
+        })?;
+        Ok((Arc::new(service), swept))
+    }
+
+    /// The store of this name.
+    fn store(&self, name: &str) -> failure::Result<&Store> {
+        self.stores
+            .iter()
+            .chain([&self.staging])
+            .find(|store| store.name == name)
+            .ok_or_else(|| Failure::bad_request(format!("Unknown scheme '{name}' found in URI")))
+    }
+
+    /// The store that data goes to when none is named.
+    fn default_store(&self) -> &Store {
+        // There is always a first: `open` refuses to go without.
+        self.stores.iter().find(|store| store.name == self.settings.default_store).unwrap_or(&self.stores[0])
+    }
+
+    /// Removes a file that the registry calls garbage, and then its row. What
+    /// fails is tried again by the next sweep.
+    fn remove(&self, store: &Store, file: &str) {
+        if store.remove(file).is_ok() {
+            let _ = self.registry.write(|session| session.forget_file(file).map_err(Failure::from));
+        }
+    }
+
+    /// Undoes what processes that are no more had in hand.
+    fn sweep(&self) -> failure::Result<Vec<String>> {
+        let mut swept = Vec::new();
+        let runs = self.registry.read(|session| session.runs().map_err(Failure::from))?;
+        for run in runs.iter().filter(|run| !self.run.is_alive(run)) {
+            let files = self.registry.write(|session| {
+                let files = session.unsettled(run)?;
+                for file in &files {
+                    session.discard_file(&file.id, self.run.id())?;
+                    let Some(mut image) = session.image(&file.image_id)? else { continue };
+                    if matches!(image.status, registry::Status::Saving | registry::Status::Uploading) {
+                        pipeline::back_to_queued(&mut image);
+                        session.save(&mut image)?;
+                    }
+                }
+                Ok::<_, Failure>(files)
+            })?;
+            for file in files {
+                if let Ok(store) = self.store(&file.store) {
+                    self.remove(store, &file.id);
+                    swept.push(format!("image {}: unfinished data in store `{}`", file.image_id, file.store));
+                }
+            }
+            self.run.forget(run);
+        }
+        Ok(swept)
+    }
+}
+
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+/// A service that runs on a thread of its own, for as long as this lives.
+pub struct Running {
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    stop: Option<oneshot::Sender<()>>,
+    done: Option<oneshot::Receiver<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Stops taking connections, and ends when what is under way has ended or
+    /// was undone.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(done) = self.done.take() {
+            let _ = done.await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself; that it panicked was told on stderr.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The service of the cloud `local`: for one user, inside the user's own program.
+pub struct Private {
+    /// The service.
+    pub running: Running,
+    /// The token that it takes, and no other.
+    pub token: String,
+    /// The project that the user's images belong to.
+    pub project_id: Option<String>,
+    /// What was swept up at the start, a line each.
+    pub swept: Vec<String>,
+}
+
+/// Starts the service on a thread of its own and a free loopback port, for
+/// the administrator of a service without a configuration file.
+///
+/// When it is dropped nobody can be waiting for an answer any more: what is
+/// under way then is undone at once.
+pub fn start(directory: &Path) -> Result<Private> {
+    let mut settings = Settings::default();
+    settings.limits.grace = std::time::Duration::ZERO;
+    let caller = identity::admin(&settings.policy)?;
+    let project_id = caller.project_id.clone();
+    let (service, swept) = Service::open(directory, settings)?;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| not_started(&e))?;
+    let token = identity::password::made_up()?;
+    let running = run(service, listener, Arc::new(FixedToken::new(token.clone(), caller)))?;
+    Ok(Private { running, token, project_id, swept })
+}
+
+/// Runs `service` on a thread of its own, answering on `listener`.
+pub fn run(service: Arc<Service>, listener: std::net::TcpListener, identity: Arc<dyn Identity>) -> Result<Running> {
+    listener.set_nonblocking(true).map_err(|e| not_started(&e))?;
+    let url = format!("http://{}", listener.local_addr().map_err(|e| not_started(&e))?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (ended, done) = oneshot::channel::<()>();
+    let runtime = runtime(service.settings.limits.connections).map_err(|e| not_started(&e))?;
+    let thread = std::thread::Builder::new()
+        .name("local-image-service".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    let stopped = async { drop(stopped.await) };
+                    serve(listener, service, identity, stopped).await;
+                }
+            });
+            // Lets threads finish that undo what was in hand.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+            drop(ended);
+        })
+        .map_err(|e| not_started(&e))?;
+    Ok(Running { url, stop: Some(stop), done: Some(done), thread: Some(thread) })
+}
+
+fn not_started(error: &std::io::Error) -> Error {
+    Error::io("cannot start the local image service", error)
+}
+
+/// The runtime that a service of so many connections wants.
+pub fn runtime(connections: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // An upload holds a thread for as long as it takes.
+        .max_blocking_threads(connections + 16)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .build()
+}
+
+/// Answers on `listener` until `shutdown` ends, then lets transfers under way
+/// end within [`Limits::grace`]; what is not done by then is undone.
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    identity: Arc<dyn Identity>,
+    shutdown: impl Future<Output = ()>,
+) {
+    server::serve(listener, service, identity, shutdown).await;
+}

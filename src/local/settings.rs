@@ -1,0 +1,125 @@
+//! How the service is set up. The defaults are Glance's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::server::Logged;
+
+/// The name of the store that staged data is in; never a user's choice.
+pub(super) const STAGING: &str = "os_glance_staging_store";
+
+/// Takes each line of the request log.
+pub type Log = Arc<dyn Fn(&Logged) + Send + Sync>;
+
+/// How the service is set up.
+#[derive(Clone)]
+pub struct Settings {
+    /// The stores, at least one.
+    pub stores: Vec<StoreSettings>,
+    /// The store that data goes to when none is named.
+    pub default_store: String,
+    /// Rules that differ from Glance's defaults: name and check.
+    pub policy: Vec<(String, String)>,
+    /// The disk formats that an image may be of.
+    pub disk_formats: Vec<String>,
+    /// The container formats that an image may be in.
+    pub container_formats: Vec<String>,
+    /// The ways to import that are open.
+    pub import_methods: Vec<String>,
+    /// How much of what.
+    pub quota: Quota,
+    /// How large and how slow a request may be.
+    pub limits: Limits,
+    /// Where the request log goes; nowhere by default.
+    pub log: Option<Log>,
+}
+
+/// A store.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// What users read of it.
+    pub description: String,
+    /// Where it is; within the data directory if not said.
+    pub directory: Option<PathBuf>,
+}
+
+/// How much of what one may have. A negative number is no limit.
+#[derive(Debug, Clone)]
+pub struct Quota {
+    /// Properties of an image.
+    pub properties: i64,
+    /// Tags of an image.
+    pub tags: i64,
+    /// Members of an image.
+    pub members: i64,
+    /// Places where an image's data is.
+    pub locations: i64,
+    /// Bytes of one image.
+    pub image_size: u64,
+    /// Bytes of all images of a project, over all stores; `None` is no limit.
+    pub user_storage: Option<u64>,
+}
+
+/// How large and how slow a request may be.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time; more wait.
+    pub connections: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Bytes of a request's JSON.
+    pub json_bytes: usize,
+    /// How long nothing may move on a connection.
+    pub stall: Duration,
+    /// How long transfers may take to end when the service stops.
+    pub grace: Duration,
+    /// Images on a page when the client does not say.
+    pub page: usize,
+    /// Images on a page at most.
+    pub longest_page: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+        let store = StoreSettings {
+            name: "local".to_owned(),
+            description: "Files on this machine".to_owned(),
+            directory: None,
+        };
+        Settings {
+            default_store: store.name.clone(),
+            stores: vec![store],
+            policy: Vec::new(),
+            disk_formats: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
+            container_formats: words("ami ari aki bare ovf ova docker compressed"),
+            import_methods: words("glance-direct web-download copy-image"),
+            quota: Quota::default(),
+            limits: Limits::default(),
+            log: None,
+        }
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Quota { properties: 128, tags: 128, members: 128, locations: 10, image_size: 1 << 40, user_storage: None }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 256,
+            header_bytes: 64 * 1024,
+            json_bytes: 1 << 20,
+            stall: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
+            page: 25,
+            longest_page: 1000,
+        }
+    }
+}

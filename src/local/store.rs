@@ -1,0 +1,305 @@
+//! File stores: where the data is.
+//!
+//! A file gets its final name only when it is whole and on the disk, and the
+//! name is one that we made. Every block has a sum, taken while the data came
+//! in and checked each time it is read, so bad data is noticed before it is
+//! sent. (CRC-32 is for accidents, and fast enough to check every read; against
+//! malice there is the SHA-512 that the image has.)
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+use crate::transfer::{Algorithm, Digests};
+
+/// How much is read, checked and sent at a time, in bytes.
+pub const BLOCK: usize = 256 * 1024;
+
+/// A directory of data files.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// As users choose it.
+    pub name: String,
+    /// What users read of it.
+    pub description: String,
+    directory: PathBuf,
+}
+
+impl Store {
+    /// The store in `directory`, which is made if need be.
+    pub fn open(name: String, description: String, directory: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| Error::io(format!("cannot make the store `{}`", directory.display()), &e))?;
+        Ok(Store { name, description, directory })
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Begins a file, counting and hashing all that is written to it.
+    pub fn begin(&self, id: &str) -> io::Result<Incoming> {
+        let path = self.unfinished(id);
+        let file = File::options().write(true).read(true).create_new(true).open(&path)?;
+        Ok(Incoming {
+            file,
+            path,
+            finished: self.finished(id),
+            directory: self.directory.clone(),
+            digests: Digests::start(&[Algorithm::Md5, Algorithm::Sha512]),
+            size: 0,
+            sums: Sums::default(),
+        })
+    }
+
+    /// Opens a file that is to be of `size` bytes and have `sums`.
+    pub fn data(&self, id: &str, size: u64, sums: Vec<u8>) -> io::Result<Stored> {
+        let file = File::open(self.finished(id))?;
+        let found = file.metadata()?.len();
+        if found != size {
+            return Err(damaged(format!("file `{id}` in store `{}` has {found} bytes of {size}", self.name)));
+        }
+        if sums.len() as u64 != size.div_ceil(BLOCK as u64) * 4 {
+            return Err(damaged(format!("the sums of file `{id}` are not of {size} bytes")));
+        }
+        Ok(Stored { file, size, sums, id: id.to_owned() })
+    }
+
+    /// A file that is whole, to look into.
+    pub fn reader(&self, id: &str) -> io::Result<File> {
+        File::open(self.finished(id))
+    }
+
+    /// Removes a file, finished or not; one that is not there is removed.
+    pub fn remove(&self, id: &str) -> io::Result<()> {
+        for path in [self.unfinished(id), self.finished(id)] {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&self, id: &str) -> PathBuf {
+        self.directory.join(id)
+    }
+
+    fn unfinished(&self, id: &str) -> PathBuf {
+        self.directory.join(format!("{id}.part"))
+    }
+}
+
+fn damaged(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The CRC-32 of each block.
+#[derive(Default)]
+struct Sums {
+    done: Vec<u8>,
+    open: crc32fast::Hasher,
+    filled: usize,
+}
+
+impl Sums {
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
+            self.open.update(now);
+            self.filled += now.len();
+            bytes = later;
+            if self.filled == BLOCK {
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let sum = std::mem::take(&mut self.open).finalize();
+        self.done.extend(sum.to_le_bytes());
+        self.filled = 0;
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.filled > 0 {
+            self.close();
+        }
+        self.done
+    }
+}
+
+/// A file being written.
+pub struct Incoming {
+    file: File,
+    path: PathBuf,
+    finished: PathBuf,
+    directory: PathBuf,
+    digests: Digests,
+    size: u64,
+    sums: Sums,
+}
+
+/// What is known of a file when it is whole.
+pub struct Written {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its MD5, hexadecimal.
+    pub md5: String,
+    /// Its SHA-512, hexadecimal.
+    pub sha512: String,
+    /// The CRC-32 of each block, for the registry.
+    pub sums: Vec<u8>,
+}
+
+impl Incoming {
+    /// Adds a piece.
+    pub fn write(&mut self, piece: &Bytes) -> io::Result<()> {
+        self.digests.update(piece);
+        self.sums.update(piece);
+        self.file.write_all(piece)?;
+        self.size += piece.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes were written.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Brings the file to the disk and gives it its name.
+    pub fn finish(self) -> io::Result<Written> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.path, &self.finished)?;
+        File::open(&self.directory)?.sync_all()?;
+        let mut sums = self.digests.finish().map_err(|e| io::Error::other(e.message))?.into_iter();
+        let mut next = || sums.next().map(|(_, sum)| sum).unwrap_or_default();
+        Ok(Written { size: self.size, md5: next(), sha512: next(), sums: self.sums.finish() })
+    }
+}
+
+/// A file that can be read.
+pub struct Stored {
+    file: File,
+    size: u64,
+    sums: Vec<u8>,
+    id: String,
+}
+
+impl Stored {
+    /// The block that holds the byte at `offset`, from there on.
+    fn read(&self, offset: u64) -> io::Result<Bytes> {
+        let number = offset / BLOCK as u64;
+        let start = number * BLOCK as u64;
+        let length = (self.size - start).min(BLOCK as u64) as usize;
+        let mut block = vec![0; length];
+        read_exact_at(&self.file, &mut block, start)?;
+        let at = number as usize * 4;
+        let expected = self.sums.get(at..at + 4);
+        if expected != Some(&crc32fast::hash(&block).to_le_bytes()[..]) {
+            return Err(damaged(format!("file `{}` is damaged at byte {start} or soon after", self.id)));
+        }
+        Ok(Bytes::from(block).slice((offset - start) as usize..))
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Part of a file on its way out: one block is read while another is sent.
+pub struct Download {
+    stored: Arc<Stored>,
+    next: u64,
+    end: u64,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Download {
+    /// The bytes from `start` up to but not including `end`.
+    pub fn new(stored: Stored, start: u64, end: u64) -> Self {
+        let end = end.min(stored.size);
+        Download { stored: Arc::new(stored), next: start.min(end), end, reading: None }
+    }
+
+    /// How many bytes are still to come.
+    pub fn left(&self) -> u64 {
+        self.end - self.next
+    }
+
+    fn read(&self, offset: u64) -> JoinHandle<io::Result<Bytes>> {
+        let stored = Arc::clone(&self.stored);
+        tokio::task::spawn_blocking(move || stored.read(offset))
+    }
+
+    /// The next piece.
+    pub fn poll_piece(&mut self, context: &mut Context) -> Poll<Option<io::Result<Bytes>>> {
+        if self.next == self.end {
+            return Poll::Ready(None);
+        }
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => self.read(self.next),
+        };
+        let read = match Pin::new(&mut reading).poll(context) {
+            Poll::Ready(read) => read,
+            Poll::Pending => {
+                self.reading = Some(reading);
+                return Poll::Pending;
+            }
+        };
+        let piece = match read {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Err(error) => return Poll::Ready(Some(Err(io::Error::other(error)))),
+        };
+        let piece = piece.slice(..piece.len().min(usize::try_from(self.left()).unwrap_or(usize::MAX)));
+        self.next += piece.len() as u64;
+        if self.next < self.end {
+            self.reading = Some(self.read(self.next));
+        }
+        Poll::Ready(Some(Ok(piece)))
+    }
+}
+
+impl http_body::Body for Download {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(ready!(self.poll_piece(context)).map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left())
+    }
+}
