@@ -14,6 +14,8 @@
 //! | [`pipeline`] | how an image comes to be, gate by gate |
 //! | [`access`] | what a caller may do to an image |
 //! | [`policy`] | Glance's rules |
+//! | [`protection`] | which roles may touch which properties |
+//! | [`quota`] | how much of what |
 //! | [`registry`] | all metadata |
 //! | [`store`] | all data |
 //! | [`failure`] | what went wrong, as Glance says it |
@@ -28,6 +30,8 @@ mod failure;
 pub mod identity;
 mod pipeline;
 mod policy;
+mod protection;
+mod quota;
 mod registry;
 mod run;
 mod server;
@@ -43,13 +47,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use caller::{Caller, FixedToken, Identity};
+pub use protection::ProtectedProperty;
+pub use quota::Quota;
 pub use server::Logged;
-pub use settings::{Limits, Log, Quota, Settings, StoreSettings};
+pub use settings::{Limits, Log, Settings, StoreSettings};
 
 use crate::error::{Error, Kind, Result};
 use failure::Failure;
 use policy::Policy;
-use registry::Registry;
+use protection::Protection;
+use registry::{FileRow, Registry};
 use run::Run;
 use store::Store;
 
@@ -61,6 +68,7 @@ const WAITING_BLOCKS: usize = 48;
 pub struct Service {
     settings: Settings,
     policy: Policy,
+    protection: Protection,
     registry: Registry,
     stores: Vec<Store>,
     staging: Store,
@@ -74,6 +82,7 @@ impl Service {
     /// also with what was swept, a line each.
     pub fn open(directory: &Path, settings: Settings) -> Result<(Arc<Self>, Vec<String>)> {
         let policy = Policy::new(settings.policy.iter().map(|(name, check)| (name.as_str(), check.as_str())))?;
+        let protection = Protection::new(&settings.protected_properties)?;
         let private = make_private(directory);
         private.map_err(|e| Error::io(format!("cannot make the data directory `{}`", directory.display()), &e))?;
         let registry = Registry::open(&directory.join("registry.sqlite"))?;
@@ -88,7 +97,7 @@ impl Service {
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
-        let service = Service { settings, policy, registry, stores, staging, run, blocks };
+        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
                 Kind::Io,
@@ -102,9 +111,16 @@ impl Service {
     fn store(&self, name: &str) -> failure::Result<&Store> {
         self.stores
             .iter()
-            .chain([&self.staging])
             .find(|store| store.name == name)
-            .ok_or_else(|| Failure::bad_request(format!("Unknown scheme '{name}' found in URI")))
+            .ok_or_else(|| Failure::bad_request(format!("Store for identifier {name} not found")))
+    }
+
+    /// Where a file of this store is: also one that is no user's choice.
+    fn store_of(&self, file: &FileRow) -> failure::Result<&Store> {
+        match file.store == self.staging.name {
+            true => Ok(&self.staging),
+            false => self.store(&file.store),
+        }
     }
 
     /// The store that data goes to when none is named.
@@ -139,7 +155,7 @@ impl Service {
                 Ok::<_, Failure>(files)
             })?;
             for file in files {
-                if let Ok(store) = self.store(&file.store) {
+                if let Ok(store) = self.store_of(&file) {
                     self.remove(store, &file.id);
                     swept.push(format!("image {}: unfinished data in store `{}`", file.image_id, file.store));
                 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -191,6 +191,18 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Payload> 
     answer
 }
 
+/// The answer to who forgot the slash after the version.
+fn moved(url: &str) -> Response<Payload> {
+    let mut answer = Response::new(Payload::from(Bytes::new()));
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf8"));
+    if let Ok(url) = HeaderValue::from_str(url) {
+        headers.insert(LOCATION, url);
+    }
+    answer
+}
+
 /// The answer that has nothing to say but that it was done.
 pub fn no_content() -> Response<Payload> {
     let mut answer = Response::new(Payload::from(Bytes::new()));
@@ -340,15 +352,19 @@ async fn route(
     body: &mut Body,
     note: &mut Note,
 ) -> Result<Response<Payload>> {
-    let decoded = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
-    let mut path = head
-        .uri
-        .path()
-        .split('/')
-        .skip(1)
-        .map(decoded)
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
+    let path = percent_decode_str(head.uri.path()).decode_utf8();
+    let path = path.map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
+    let mut path: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+    // An empty part means nothing, except at the end.
+    let last = path.len().saturating_sub(1);
+    let mut at = 0;
+    path.retain(|part| {
+        at += 1;
+        !part.is_empty() || at > last
+    });
+    if head.method == Method::OPTIONS {
+        return Ok(Response::new(Payload::from(Bytes::new())));
+    }
     let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let base = format!("http://{host}");
     if path.first().is_some_and(|first| first == keystone::ROOT) {
@@ -381,6 +397,9 @@ async fn route(
         return Err(Failure::unauthorized(&identity.challenge(&base)));
     };
     note.caller = Some(Arc::clone(&caller));
+    if path.is_empty() {
+        return Ok(moved(&format!("{base}/v2/")));
+    }
     let mut asked = Asked {
         method: head.method.clone(),
         path,

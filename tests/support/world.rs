@@ -11,16 +11,17 @@ use super::client::Session;
 use super::glance::Glance;
 use super::http::Server;
 use super::keystone::{Keystone, Tokens};
-use super::run::{Outcome, Run};
+use super::run::{Outcome, Run, Running};
 use super::tls::{self, Tls};
 
 /// The variable that names the clouds.yaml of a real cloud (see tests/cloud).
 pub const REAL_CLOUD: &str = "RIMG_TEST_CLOUD";
 
-/// Runs a scenario on the service of the tests, then on the real cloud if
-/// `RIMG_TEST_CLOUD` names one.
+/// Runs a scenario on the service of the tests, on `rimg serve`, and then on
+/// the real cloud if `RIMG_TEST_CLOUD` names one.
 pub fn each_service(scenario: impl Fn(&World)) {
     scenario(&World::new());
+    scenario(&World::served());
     if let Some(file) = std::env::var_os(REAL_CLOUD) {
         scenario(&World::real(Path::new(&file)));
     }
@@ -36,6 +37,8 @@ pub struct World {
     suffix: String,
     auth_url: String,
     fake: Option<Fake>,
+    /// `rimg serve`, which ends with this.
+    serve: Option<Running>,
     _directory: tempfile::TempDir,
 }
 
@@ -84,11 +87,9 @@ impl World {
 
     /// On a real cloud; `clouds` is the clouds.yaml that tests/cloud/up wrote.
     pub fn real(clouds: &Path) -> World {
-        let text = std::fs::read_to_string(clouds).unwrap_or_else(|e| panic!("{}: {e}", clouds.display()));
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("auth_url:"));
-        let auth_url = line.unwrap_or_else(|| panic!("no auth_url in {}", clouds.display())).trim();
         let directory = tempfile::Builder::new().prefix("rimg-test-").tempdir().unwrap();
-        World::settle(directory, auth_url.to_owned(), &text, None)
+        let auth_url = auth_url_in(clouds);
+        World::settle(directory, auth_url, &std::fs::read_to_string(clouds).unwrap(), None)
     }
 
     fn settle(directory: tempfile::TempDir, auth_url: String, clouds: &str, fake: Option<Fake>) -> World {
@@ -96,7 +97,30 @@ impl World {
         let config = home.join(".config/openstack");
         std::fs::create_dir_all(&config).unwrap();
         std::fs::write(config.join("clouds.yaml"), clouds).unwrap();
-        World { home, suffix: format!("-{}", super::random_hex(5)), auth_url, fake, _directory: directory }
+        let suffix = format!("-{}", super::random_hex(5));
+        World { home, suffix, auth_url, fake, serve: None, _directory: directory }
+    }
+
+    /// On the local image service, as `rimg serve` offers it.
+    pub fn served() -> World {
+        let directory = tempfile::Builder::new().prefix("rimg-test-").tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("serve.yaml"), SERVE_YAML).unwrap();
+        let serve = Run::new(env!("CARGO_BIN_EXE_rimg"))
+            .args(["-q", "serve", "--listen", "127.0.0.1:0"])
+            .args([OsStr::new("--data-dir"), at("data").as_os_str(), OsStr::new("--config"), at("serve.yaml").as_os_str()])
+            .args([OsStr::new("--write-clouds-yaml"), at("clouds.yaml").as_os_str()])
+            .env("HOME", directory.path())
+            .start();
+        let begun = std::time::Instant::now();
+        // The file is put in its place when the service listens.
+        while !at("clouds.yaml").exists() {
+            assert!(begun.elapsed().as_secs() < 30, "`rimg serve` did not start");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let auth_url = auth_url_in(&at("clouds.yaml"));
+        let clouds = clouds_yaml(&auth_url);
+        World { serve: Some(serve), ..World::settle(directory, auth_url, &clouds, None) }
     }
 
     #[track_caller]
@@ -118,7 +142,7 @@ impl World {
 
     /// Whether this is a real cloud.
     pub fn is_real(&self) -> bool {
-        self.fake.is_none()
+        self.fake.is_none() && self.serve.is_none()
     }
 
     /// Makes all tokens given out so far invalid.
@@ -237,6 +261,23 @@ impl Drop for World {
             let _ = admin.ask("DELETE", &path, &[], b"");
         }
     }
+}
+
+/// Who there is on `rimg serve`: as on the other services.
+const SERVE_YAML: &str = "
+region: RegionOne
+projects: [{name: admin}, {name: demo}, {name: other}]
+users:
+- {name: admin, password: secret, roles: [{project: admin, roles: [admin]}, {system: true, roles: [admin]}]}
+- {name: demo, password: secret, roles: [{project: demo, roles: [member, reader]}]}
+- {name: other, password: secret, roles: [{project: other, roles: [member, reader]}]}
+";
+
+/// The first `auth_url` in a clouds.yaml.
+fn auth_url_in(clouds: &Path) -> String {
+    let text = std::fs::read_to_string(clouds).unwrap_or_else(|e| panic!("{}: {e}", clouds.display()));
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("auth_url:"));
+    line.unwrap_or_else(|| panic!("no auth_url in {}", clouds.display())).trim().trim_matches('"').to_owned()
 }
 
 fn cloud_of(user: &str) -> &'static str {
