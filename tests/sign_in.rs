@@ -54,7 +54,7 @@ fn from_an_openrc_alone() {
         let outcome = list(world, &OPENRC);
         outcome.ok().stderr_is("");
         assert!(outcome.json().is_array());
-        if !world.is_real() {
+        if world.is_fake() {
             assert_eq!(
                 asked(world),
                 json!({"identity": {"methods": ["password"], "password": {"user":
@@ -152,7 +152,7 @@ fn a_token_for_a_project() {
             let token = world.session("demo").token;
             let variables = [("OS_AUTH_TYPE", auth_type), ("OS_TOKEN", &token), ("OS_PROJECT_NAME", "demo")];
             list(world, &variables).ok().stderr_is("");
-            if !world.is_real() {
+            if world.is_fake() {
                 assert_eq!(
                     asked(world),
                     json!({"identity": {"methods": ["token"], "token": {"id": token}},
@@ -257,7 +257,7 @@ fn an_application_credential_that_is_incomplete_or_wrong() {
 #[test]
 fn an_application_credential_that_does_not_exist() {
     each_service(|world| {
-        if !world.is_real() {
+        if world.is_fake() {
             let message = json!({"error": {"code": 404, "message": "Could not find Application Credential: nosuch.",
                 "title": "Not Found"}});
             world.identity().on("POST", "/v3/auth/tokens").answer(move || Answer::json(404, &message));
@@ -359,13 +359,13 @@ fn without_keystone_nothing_is_shown() {
 fn a_token_and_an_endpoint_need_no_keystone() {
     each_service(|world| {
         let session = world.session("demo");
-        let before = if world.is_real() { 0 } else { world.identity().requests().len() };
+        let before = if world.is_fake() { world.identity().requests().len() } else { 0 };
         let both = [("OS_TOKEN", session.token.as_str()), ("OS_ENDPOINT", session.image_url.as_str())];
         for kind in ["admin_token", "token_endpoint", ""] {
             let variables = [&both[..], &[("OS_AUTH_TYPE", kind)]].concat();
             list(world, &variables).ok().stderr_is("");
         }
-        if !world.is_real() {
+        if world.is_fake() {
             assert_eq!(world.identity().requests().len(), before, "Keystone was asked");
             let last = world.images().requests().pop().unwrap();
             assert_eq!(last.request.header("x-auth-token"), Some(session.token.as_str()));
@@ -735,7 +735,7 @@ fn a_user_domain_that_does_not_exist() {
 
 /// What the identity service of the tests does not know by itself.
 fn scopes_of_demo(world: &World) {
-    if !world.is_real() {
+    if world.is_fake() {
         let projects = || Answer::json(200, &json!({"projects": [{"id": id_of("demo"), "name": "demo"}], "links": {}}));
         world.identity().on("GET", "/v3/auth/projects").answer(projects);
     }
@@ -782,7 +782,7 @@ fn a_domain_or_a_system_without_a_role() {
              `system_scope` came from OS_SYSTEM_SCOPE\n\
              hint: ask who runs the cloud for the role, or name a project instead\n",
         );
-        if !world.is_real() {
+        if world.is_fake() {
             let none = || Answer::json(200, &json!({"domains": [], "links": {}}));
             world.identity().on("GET", "/v3/auth/domains").answer(none);
         }

@@ -120,12 +120,14 @@ impl World {
         }
         let auth_url = auth_url_in(&at("clouds.yaml"));
         let clouds = clouds_yaml(&auth_url);
-        World { serve: Some(serve), ..World::settle(directory, auth_url, &clouds, None) }
+        let mut world = World::settle(directory, auth_url, &clouds, None);
+        world.serve = Some(serve);
+        world
     }
 
     #[track_caller]
     fn fake(&self) -> &Fake {
-        self.fake.as_ref().expect("a real cloud cannot be watched or broken: use World::new()")
+        self.fake.as_ref().expect("only the service of the tests can be watched or broken: use World::new()")
     }
 
     /// The identity service, to see what it was asked and to break it.
@@ -138,6 +140,11 @@ impl World {
     #[track_caller]
     pub fn images(&self) -> &Server {
         &self.fake().images
+    }
+
+    /// Whether this is the service of the tests, which can be watched and broken.
+    pub fn is_fake(&self) -> bool {
+        self.fake.is_some()
     }
 
     /// Whether this is a real cloud.
@@ -266,10 +273,14 @@ impl Drop for World {
 /// Who there is on `rimg serve`: as on the other services.
 const SERVE_YAML: &str = "
 region: RegionOne
+stores: [{name: fast}, {name: slow}]
 projects: [{name: admin}, {name: demo}, {name: other}]
 users:
 - {name: admin, password: secret, roles: [{project: admin, roles: [admin]}, {system: true, roles: [admin]}]}
-- {name: demo, password: secret, roles: [{project: demo, roles: [member, reader]}]}
+- name: demo
+  password: secret
+  roles: [{project: demo, roles: [member, reader]}]
+  application_credentials: [{id: f0000000000000000000000000000001, name: ci, secret: app-secret, project: demo}]
 - {name: other, password: secret, roles: [{project: other, roles: [member, reader]}]}
 ";
 
