@@ -3,7 +3,10 @@
 
 mod data;
 mod images;
+pub mod metadefs;
+mod page;
 mod query;
+mod schemas;
 pub mod versions;
 
 use std::sync::Arc;
@@ -29,6 +32,15 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
         (["images", id, "file"], Method::GET) => data::download(service, bodiless(asked)?, id).await,
         (["images", id, "file"], Method::PUT) => data::upload(service, asked, id).await,
         (["images", _, "file"], _) => Err(Failure::method_not_allowed("GET, PUT")),
+        (["metadefs", rest @ ..], _) => metadefs::answer(service, asked, rest).await,
+        (["schemas", rest @ ..], Method::GET) if schemas::is_one(&rest.join("/")) => {
+            let name = rest.join("/");
+            if !name.starts_with("task") {
+                bodiless(asked)?;
+            }
+            schemas::show(service, &name)
+        }
+        (["schemas", rest @ ..], _) if schemas::is_one(&rest.join("/")) => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::nothing_here()),
     }
 }
