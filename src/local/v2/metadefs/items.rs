@@ -340,6 +340,14 @@ fn told_object(namespace: &Namespace, item: &Item) -> Value {
 
 async fn given_object(service: &Service, asked: &mut Asked) -> Form {
     let given = body(service, asked, OBJECT, &["self", "schema", "created_at", "updated_at"]).await?;
+    // Its properties may hold no more than those that stand alone do.
+    for property in given.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(_, one)| one) {
+        let mut alone = property.clone();
+        if let Value::Object(alone) = &mut alone {
+            alone.entry("name").or_insert_with(|| "".into());
+        }
+        PROPERTY.check(&alone)?;
+    }
     object(&Value::Object(given))
 }
 

@@ -176,7 +176,8 @@ pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<
             sort_key: sort_key.ok_or_else(|| Failure::bad_request(format!("Invalid sort key: {}", page.sort_key)))?,
             direction: page.direction,
             marker: marker.map(|marker| marker.number),
-            limit,
+            // No namespace is of no visibility.
+            limit: if page.get("visibility") == Some("") { 0 } else { limit },
         };
         let found = session.namespaces(&caller, &listing)?;
         let mut shown = Vec::new();
@@ -204,7 +205,7 @@ pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<
     .await
 }
 
-/// The visibility that is asked for; the empty one is nobody's.
+/// The visibility that is asked for.
 fn public(visibility: Option<&str>) -> Result<Option<bool>> {
     match visibility {
         None | Some("") => Ok(None),
@@ -226,7 +227,10 @@ fn marker(session: &Session, caller: &Caller, name: &str) -> Result<Namespace> {
 }
 
 fn missing(name: &str) -> Failure {
-    Failure::not_found(format!("Metadata definition namespace={name} was not found."))
+    Failure::not_found(match name {
+        "" => "Metadata definition namespace not found for id=".to_owned(),
+        name => format!("Metadata definition namespace={name} was not found."),
+    })
 }
 
 /// `GET /v2/metadefs/namespaces/{namespace}`
@@ -261,11 +265,12 @@ pub async fn show(service: &Arc<Service>, asked: &mut Asked, name: &str) -> Resu
                 view.insert(field.to_owned(), list.into());
             }
         };
-        let objects = session.items(namespace.number, ItemKind::Object)?;
+        let mut objects = session.items(namespace.number, ItemKind::Object)?;
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
         put("objects", objects.iter().map(|item| items::view_object(&namespace, item, &prefix)).collect());
         put("resource_type_associations", associations.iter().map(items::view_association).collect());
         let tags = session.items(namespace.number, ItemKind::Tag)?;
-        put("tags", tags.iter().map(|tag| json!({"name": tag.name})).collect());
+        put("tags", tags.iter().rev().map(|tag| json!({"name": tag.name})).collect());
         let properties = session.items(namespace.number, ItemKind::Property)?;
         if !properties.is_empty() {
             let properties = properties.into_iter().map(|item| (prefix.clone() + &item.name, item.content.into()));
