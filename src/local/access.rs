@@ -18,14 +18,7 @@ impl Service {
 
     /// Whether `rule` lets the caller do what it is about to `image`.
     pub fn may(&self, rule: &str, caller: &Caller, image: &Image) -> bool {
-        // Who sees another's shared image sees it as a member.
-        let as_member = image.visibility == Visibility::Shared && caller.project_id != image.owner;
-        let target = Target {
-            owner: image.owner.as_deref(),
-            member: caller.project_id.as_deref().filter(|_| as_member),
-            visibility: Some(image.visibility.name()),
-        };
-        self.policy.check(rule, caller, &target)
+        self.policy.check(rule, caller, &target(caller, image))
     }
 
     /// Refuses what `rule` does not allow: 403, or 404 where the caller may not
@@ -46,13 +39,18 @@ impl Service {
         }
     }
 
-    /// Refuses a visibility that the caller may not give.
+    /// Refuses a visibility that the caller may not give to the target.
     pub fn enforce_visibility(&self, caller: &Caller, visibility: Visibility, target: &Target) -> Result<()> {
         match visibility {
             Visibility::Public => self.enforce_on("publicize_image", caller, target),
             Visibility::Community => self.enforce_on("communitize_image", caller, target),
             Visibility::Private | Visibility::Shared => Ok(()),
         }
+    }
+
+    /// Refuses a visibility that the caller may not give to `image`.
+    pub fn enforce_visibility_of(&self, caller: &Caller, image: &Image, visibility: Visibility) -> Result<()> {
+        self.enforce_visibility(caller, visibility, &target(caller, image))
     }
 
     /// Looks at the registry from a request. Not for long lists.
@@ -76,6 +74,16 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Failure::internal(error.to_string())),
+    }
+}
+
+fn target<'a>(caller: &'a Caller, image: &'a Image) -> Target<'a> {
+    // Who sees another's shared image sees it as a member.
+    let as_member = image.visibility == Visibility::Shared && caller.project_id != image.owner;
+    Target {
+        owner: image.owner.as_deref(),
+        member: caller.project_id.as_deref().filter(|_| as_member),
+        visibility: Some(image.visibility.name()),
     }
 }
 

@@ -76,6 +76,20 @@ impl Failure {
         Failure::new(StatusCode::CONFLICT, explanation)
     }
 
+    /// 403 or 409 in the words that webob has for it, followed by `detail`: how
+    /// Glance says some of its refusals.
+    pub fn detailed(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let explanation = match status {
+            StatusCode::FORBIDDEN => "Access was denied to this resource.",
+            StatusCode::CONFLICT => "There was a conflict when trying to complete your request.",
+            StatusCode::RANGE_NOT_SATISFIABLE => "The Range requested is not available.",
+            _ => "",
+        };
+        let mut failure = Failure::new(status, explanation);
+        failure.detail = detail.into();
+        failure
+    }
+
     /// 413: over a limit.
     pub fn too_large(explanation: impl Into<Cow<'static, str>>) -> Self {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, explanation)
@@ -83,16 +97,12 @@ impl Failure {
 
     /// 415: the data is not what it should be.
     pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
-        let mut failure = Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "");
-        failure.detail = detail.into();
-        failure
+        Failure::detailed(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
     /// 416: no such part of the data.
     pub fn range(detail: impl Into<Cow<'static, str>>) -> Self {
-        let mut failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "The Range requested is not available.");
-        failure.detail = detail.into();
-        failure
+        Failure::detailed(StatusCode::RANGE_NOT_SATISFIABLE, detail)
     }
 
     /// 500, telling the client nothing of `cause`, which is for the log.
@@ -114,15 +124,16 @@ impl Failure {
     pub fn cause(&self) -> &str {
         match &self.cause {
             Some(cause) => cause,
-            None if self.explanation.is_empty() => &self.detail,
-            None => &self.explanation,
+            None if self.detail.is_empty() => &self.explanation,
+            None => &self.detail,
         }
     }
 
     /// The answer to a request of this method and these headers.
     pub fn answer(&self, method: &Method, asked: &HeaderMap) -> Response<Payload> {
-        let form = Form::accepted(asked);
-        let body = form.render(self, method, asked);
+        // Of a HEAD there is only this to see, and webob does not look further.
+        let form = if method == Method::HEAD { Form::Html } else { Form::accepted(asked) };
+        let body = if method == Method::HEAD { String::new() } else { form.render(self, method, asked) };
         let mut answer = Response::new(Payload::from(Bytes::from(body)));
         *answer.status_mut() = self.status;
         // The two that were renamed since webob wrote them down.
@@ -179,11 +190,11 @@ enum Form {
 }
 
 impl Form {
-    /// The form that the client likes best; HTML when it does not care.
+    /// The form that the client likes best; HTML when it says that it does not
+    /// care, plain when it says nothing at all.
     fn accepted(asked: &HeaderMap) -> Form {
         let mut html = None;
         let mut json = None;
-        let mut any = false;
         for value in asked.get_all(ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
                 let mut parts = range.split(';').map(str::trim);
@@ -192,7 +203,6 @@ impl Form {
                     .find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")))
                     .and_then(|weight| weight.parse::<f32>().ok())
                     .unwrap_or(1.0);
-                any |= !kind.is_empty();
                 // The more exact range wins over the wider, whatever their order.
                 let say = |offer: &mut Option<(u8, f32)>, exact: &str, wide: &str| {
                     let exactness = match kind.as_str() {
@@ -211,7 +221,6 @@ impl Form {
         }
         let weight = |offer: Option<(u8, f32)>| offer.map_or(0.0, |(_, weight)| weight);
         match (weight(html), weight(json)) {
-            _ if !any => Form::Html,
             (html, json) if html <= 0.0 && json <= 0.0 => Form::Plain,
             (html, json) if json > html => Form::Json,
             _ => Form::Html,
@@ -241,7 +250,7 @@ impl Form {
                 serde_json::json!({"message": message, "code": status, "title": failure.title()}).to_string()
             }
             Form::Plain => {
-                let body = failure.text(method, asked, as_it_is).replace("<br />", "");
+                let body = failure.text(method, asked, as_it_is).replace('\n', " ").replace("<br />", "\n");
                 format!("{status}\n\n{body}")
             }
         }
@@ -281,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_form_is_the_one_that_the_client_accepts() {
-        assert_eq!(Form::accepted(&HeaderMap::new()), Form::Html);
+        assert_eq!(Form::accepted(&HeaderMap::new()), Form::Plain);
         for (accept, form) in [
             ("*/*", Form::Html),
             ("application/json", Form::Json),

@@ -10,8 +10,12 @@
 //! | [`server`] | connections, limits, who asks, the request log |
 //! | [`v2`] | Images API v2: requests and answers |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
+//! | [`import`] | how data gets in while nobody waits |
+//! | [`web_download`] | from where on the web |
 //! | [`access`] | what a caller may do to an image |
 //! | [`policy`] | Glance's rules |
+//! | [`protection`] | which roles may touch which properties |
+//! | [`quota`] | how much of what |
 //! | [`registry`] | all metadata |
 //! | [`store`] | all data |
 //! | [`failure`] | what went wrong, as Glance says it |
@@ -22,14 +26,18 @@
 mod access;
 mod caller;
 mod failure;
+mod import;
 mod pipeline;
 mod policy;
+mod protection;
+mod quota;
 mod registry;
 mod run;
 mod server;
 mod settings;
 mod store;
 mod v2;
+mod web_download;
 
 use std::future::Future;
 use std::path::Path;
@@ -40,13 +48,18 @@ use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 pub use caller::{Caller, FixedToken, Identity};
+pub use protection::ProtectedProperty;
+pub use quota::Quota;
 pub use server::Logged;
-pub use settings::{Limits, Log, Quota, Settings, StoreSettings};
+pub use v2::metadefs::Loaded;
+pub use web_download::WebFilter;
+pub use settings::{Limits, Log, Settings, StoreSettings};
 
 use crate::error::{Error, Kind, Result};
 use failure::Failure;
 use policy::Policy;
-use registry::Registry;
+use protection::Protection;
+use registry::{FileRow, Registry};
 use run::Run;
 use store::Store;
 
@@ -58,11 +71,13 @@ const WAITING_BLOCKS: usize = 48;
 pub struct Service {
     settings: Settings,
     policy: Policy,
+    protection: Protection,
     registry: Registry,
     stores: Vec<Store>,
     staging: Store,
     run: Run,
     blocks: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
 }
 
 impl Service {
@@ -71,6 +86,7 @@ impl Service {
     /// also with what was swept, a line each.
     pub fn open(directory: &Path, settings: Settings) -> Result<(Arc<Self>, Vec<String>)> {
         let policy = Policy::new(settings.policy.iter().map(|(name, check)| (name.as_str(), check.as_str())))?;
+        let protection = Protection::new(&settings.protected_properties)?;
         let private = make_private(directory);
         private.map_err(|e| Error::io(format!("cannot make the data directory `{}`", directory.display()), &e))?;
         let registry = Registry::open(&directory.join("registry.sqlite"))?;
@@ -85,7 +101,8 @@ impl Service {
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
-        let service = Service { settings, policy, registry, stores, staging, run, blocks };
+        let imports = Arc::new(Semaphore::new(import::AT_A_TIME as usize));
+        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
                 Kind::Io,
@@ -99,9 +116,16 @@ impl Service {
     fn store(&self, name: &str) -> failure::Result<&Store> {
         self.stores
             .iter()
-            .chain([&self.staging])
             .find(|store| store.name == name)
-            .ok_or_else(|| Failure::bad_request(format!("Unknown scheme '{name}' found in URI")))
+            .ok_or_else(|| Failure::bad_request(format!("Store for identifier {name} not found")))
+    }
+
+    /// Where a file of this store is: also one that is no user's choice.
+    fn store_of(&self, file: &FileRow) -> failure::Result<&Store> {
+        match file.store == self.staging.name {
+            true => Ok(&self.staging),
+            false => self.store(&file.store),
+        }
     }
 
     /// The store that data goes to when none is named.
@@ -136,13 +160,14 @@ impl Service {
                 Ok::<_, Failure>(files)
             })?;
             for file in files {
-                if let Ok(store) = self.store(&file.store) {
+                if let Ok(store) = self.store_of(&file) {
                     self.remove(store, &file.id);
                     swept.push(format!("image {}: unfinished data in store `{}`", file.image_id, file.store));
                 }
             }
             self.run.forget(run);
         }
+        swept.extend(import::sweep(self)?);
         Ok(swept)
     }
 }
@@ -224,5 +249,7 @@ pub async fn serve(
     identity: Arc<dyn Identity>,
     shutdown: impl Future<Output = ()>,
 ) {
-    server::serve(listener, service, identity, shutdown).await;
+    let grace = service.settings.limits.grace;
+    server::serve(listener, Arc::clone(&service), identity, shutdown).await;
+    let _ = tokio::time::timeout(grace, import::idle(&service)).await;
 }

@@ -3,10 +3,11 @@
 //! taken), store (`saving`), what the bytes are, and then `active`. On failure
 //! it is `queued` again and no data stays.
 
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -14,10 +15,61 @@ use super::Service;
 use super::access::aside;
 use super::caller::Caller;
 use super::failure::{Failure, Result};
+use super::policy::Target;
+use super::protection::Act;
+use super::quota::Room;
 use super::registry::{FileState, Image, Session, Status};
 use super::server::Body;
 use super::store::{BLOCK, Store, Written};
-use crate::disk_format;
+use crate::disk_format::{self, Danger, DiskFormat, Inspection};
+
+/// Policy and protected properties: whether the caller may make this image.
+pub fn admit(service: &Service, caller: &Caller, image: &Image) -> Result<()> {
+    let target = Target { owner: image.owner.as_deref(), member: None, visibility: Some(image.visibility.name()) };
+    service.enforce_on("add_image", caller, &target).map_err(|refused| match image.owner == caller.project_id {
+        true => refused,
+        false => {
+            let owner = image.owner.as_deref().unwrap_or("None");
+            let words = format!("You are not permitted to create images owned by '{owner}'");
+            Failure::detailed(StatusCode::FORBIDDEN, words)
+        }
+    })?;
+    service.enforce_visibility(caller, image.visibility, &target)?;
+    image.properties.keys().try_for_each(|name| service.protection.check(caller, Act::Create, name))
+}
+
+/// Quota and registry: takes the ID and records the image as it is.
+pub fn reserve(service: &Service, session: &Session, image: &Image) -> Result<()> {
+    service.settings.quota.check_tags(image)?;
+    service.settings.quota.check_properties(image)?;
+    if session.knows(&image.id)? {
+        return Err(Failure::conflict(format!("Image ID {} already exists!", image.id)));
+    }
+    Ok(session.add(image)?)
+}
+
+/// Takes an image away, and its data after it.
+pub fn delete(service: &Service, caller: &Caller, id: &str) -> Result<()> {
+    let files = service.registry.write(|session| {
+        let image = session.visible(caller, id)?;
+        let image = image.ok_or_else(|| Failure::not_found(format!("Failed to find image {id} to delete")))?;
+        service.enforce("delete_image", caller, &image)?;
+        if image.protected {
+            return Err(Failure::forbidden(format!("Image {id} is protected and cannot be deleted.")));
+        }
+        let mut files = session.files(id, FileState::Stored)?;
+        files.extend(session.files(id, FileState::Staged)?);
+        for file in &files {
+            session.discard_file(&file.id, service.run.id())?;
+        }
+        session.delete(&image)?;
+        Ok(files)
+    })?;
+    for file in files {
+        service.remove(service.store_of(&file)?, &file.id);
+    }
+    Ok(())
+}
 
 /// Where data goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +95,7 @@ pub async fn upload(
     caller: &Arc<Caller>,
     id: &str,
     destination: Destination,
-    declared: Option<u64>,
+    declared: Option<i128>,
     body: &mut Body,
 ) -> Result<()> {
     let (ready, reserved) = oneshot::channel();
@@ -105,14 +157,9 @@ struct Upload<'a> {
     destination: &'a Destination,
     image: Image,
     file: String,
-    /// The most bytes that may come.
-    limit: Limit,
-}
-
-/// How much may come, and what is said when it is more.
-struct Limit {
-    bytes: u64,
-    words: &'static str,
+    room: Room,
+    /// How many bytes the client says will come.
+    declared: Option<i128>,
 }
 
 impl<'a> Upload<'a> {
@@ -122,13 +169,13 @@ impl<'a> Upload<'a> {
         caller: &Caller,
         id: &str,
         destination: &'a Destination,
-        declared: Option<u64>,
+        declared: Option<i128>,
         ready: oneshot::Sender<()>,
         mut pieces: mpsc::Receiver<Message>,
     ) -> Result<()> {
         let upload = Upload::reserve(service, caller, id, destination, declared)?;
         let _ = ready.send(());
-        let outcome = upload.receive(&mut pieces).and_then(|written| upload.complete(&written));
+        let outcome = upload.receive(&mut pieces).and_then(|(written, size)| upload.complete(&written, size));
         if let Err(failure) = outcome {
             upload.undo();
             return Err(failure);
@@ -142,7 +189,7 @@ impl<'a> Upload<'a> {
         caller: &Caller,
         id: &str,
         destination: &'a Destination,
-        declared: Option<u64>,
+        declared: Option<i128>,
     ) -> Result<Self> {
         let (store, next, rule) = match destination {
             Destination::Store(name) => (service.store(name)?, Status::Saving, "upload_image"),
@@ -152,22 +199,29 @@ impl<'a> Upload<'a> {
         service.registry.write(|session| {
             let mut image = service.image(session, caller, id)?;
             service.enforce(rule, caller, &image)?;
-            let limit = limit(service, session, &image, declared)?;
+            let room = service.settings.quota.room(session, &image)?;
+            if let Some(declared) = declared.and_then(|declared| u64::try_from(declared).ok()) {
+                room.check(declared)?;
+            }
             go_to(&mut image, next)?;
             session.save(&mut image)?;
             session.add_file(&file, id, &store.name, service.run.id())?;
-            Ok(Upload { service, store, destination, image, file: file.clone(), limit })
+            Ok(Upload { service, store, destination, image, file: file.clone(), room, declared })
         })
     }
 
-    /// Writes what comes.
-    fn receive(&self, pieces: &mut mpsc::Receiver<Message>) -> Result<Written> {
+    /// Writes what comes, and looks at it when it is all there. The data is on
+    /// the disk under its name when this returns, with its virtual size.
+    fn receive(&self, pieces: &mut mpsc::Receiver<Message>) -> Result<(Written, Option<u64>)> {
         let mut incoming = self.store.begin(&self.file).map_err(storage)?;
         loop {
             match pieces.blocking_recv() {
                 Some(Message::Piece(piece, permit)) => {
-                    if incoming.size() + piece.len() as u64 > self.limit.bytes {
-                        return Err(Failure::too_large(self.limit.words));
+                    let size = incoming.size() + piece.len() as u64;
+                    self.room.check(size)?;
+                    if let Some(expected) = self.declared.filter(|&declared| i128::from(size) > declared) {
+                        let words = format!("Size exceeds: expected {expected} bytes, got {size} bytes");
+                        return Err(Failure::bad_request(words));
                     }
                     incoming.write(&piece).map_err(storage)?;
                     drop(permit);
@@ -176,19 +230,24 @@ impl<'a> Upload<'a> {
                 None => return Err(Failure::bad_request("The body of the request was cut short.")),
             }
         }
-        incoming.finish().map_err(storage)
+        let size = incoming.size();
+        if let Some(expected) = self.declared.filter(|&declared| i128::from(size) != declared) {
+            let words = format!("Size mismatch: expected {expected} bytes, got {size} bytes");
+            return Err(Failure::bad_request(words));
+        }
+        let virtual_size = match self.destination {
+            Destination::Store(_) => inspect(incoming.file(), &self.image, size)?,
+            Destination::Staging => None,
+        };
+        Ok((incoming.finish().map_err(storage)?, virtual_size))
     }
 
     /// Makes the image what the data makes it.
-    fn complete(&self, written: &Written) -> Result<()> {
-        let virtual_size = match self.destination {
-            Destination::Store(_) => inspect(self.store, &self.file, &self.image, written.size)?,
-            Destination::Staging => None,
-        };
+    fn complete(&self, written: &Written, virtual_size: Option<u64>) -> Result<()> {
         self.service.registry.write(|session| {
             let gone = || {
                 Failure::new(
-                    http::StatusCode::GONE,
+                    StatusCode::GONE,
                     format!(
                         "Image {} could not be found after upload. The image may have been deleted during the \
                          upload, cleaning up the chunks uploaded.",
@@ -237,27 +296,6 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// The most bytes that may come for `image`; refuses at once what is known to
-/// be more.
-fn limit(service: &Service, session: &Session, image: &Image, declared: Option<u64>) -> Result<Limit> {
-    let quota = &service.settings.quota;
-    let mut limit = Limit { bytes: quota.image_size, words: "The incoming image is too large" };
-    if let Some(total) = quota.user_storage {
-        let used = match &image.owner {
-            Some(owner) => session.usage(owner, &image.id)?,
-            None => 0,
-        };
-        let left = total.saturating_sub(used);
-        if left < limit.bytes {
-            limit = Limit { bytes: left, words: "Image exceeds the storage quota" };
-        }
-    }
-    match declared {
-        Some(declared) if declared > limit.bytes => Err(Failure::too_large(limit.words)),
-        _ => Ok(limit),
-    }
-}
-
 /// Lets an image go to its next status, if it may.
 pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
     if !image.status.leads_to(next) {
@@ -290,28 +328,72 @@ pub fn back_to_queued(image: &mut Image) {
     image.virtual_size = None;
 }
 
-/// Looks into the data: what it is must be what was declared. Answers with the
-/// size of the disk in it.
-fn inspect(store: &Store, file: &str, image: &Image, size: u64) -> Result<Option<u64>> {
-    // As Glance: what is wrapped in a container is not looked into.
+/// Looks into the data: what it is must be what was declared, and safe to
+/// hand on. Answers with the size of the disk in it. What is inside a container
+/// is not looked into, as Glance does not.
+pub fn inspect(data: impl Read + Seek, image: &Image, size: u64) -> Result<Option<u64>> {
     if image.container_format.as_deref() != Some("bare") {
         return Ok(None);
     }
-    let opened = store.reader(file).map_err(storage)?;
-    let found = disk_format::inspect(BufReader::new(opened)).map_err(storage)?;
     let declared = image.disk_format.as_deref().unwrap_or_default();
-    let _ = (declared, size);
-    Ok(found.virtual_size)
+    let found = disk_format::inspect(BufReader::new(data)).map_err(storage)?;
+    // A bootable ISO may be an ISO, but not whatever one likes.
+    let is_bootable_iso = found.format == DiskFormat::Iso && found.partition_table.is_some();
+    if found.dangers.contains(&Danger::SeveralFormats) || (is_bootable_iso && declared == "raw") {
+        return Err(Failure::unsupported_media_type("Multiple formats detected in the data"));
+    }
+    let seen = glance_sees(&found);
+    let virtual_size = if seen == declared {
+        found.virtual_size
+    } else if declared == "raw" {
+        // Taken at its word: the disk is what the bytes are.
+        Some(size)
+    } else if seen == "raw" && !RECOGNISED.contains(&declared) {
+        None
+    } else {
+        let words = format!("Image disk_format {declared} does not match stream data {seen}");
+        return Err(Failure::unsupported_media_type(words));
+    };
+    // Of these Glance knows nothing; and the boot sector of a kernel may be anything.
+    let is_kernel = seen == "gpt" && matches!(declared, "aki" | "ari");
+    let is_harmless = |danger: &Danger| match danger {
+        Danger::MarkedCorrupt | Danger::Parent => true,
+        Danger::Malformed => found.format == DiskFormat::Vhd,
+        _ => is_kernel,
+    };
+    match found.dangers.iter().all(is_harmless) {
+        true => Ok(virtual_size.filter(|size| *size > 0)),
+        false => Err(Failure::unsupported_media_type("Image failed safety checks")),
+    }
+}
+
+/// The formats that Glance recognises.
+const RECOGNISED: [&str; 10] = ["raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "qed", "iso", "gpt", "luks"];
+
+/// What Glance calls the data.
+fn glance_sees(found: &Inspection) -> &'static str {
+    match found.format {
+        DiskFormat::Luks => "luks",
+        DiskFormat::Qed => "qed",
+        DiskFormat::Qcow2 => "qcow2",
+        DiskFormat::Vmdk => "vmdk",
+        DiskFormat::Vhd => "vhd",
+        DiskFormat::Vhdx => "vhdx",
+        DiskFormat::Vdi => "vdi",
+        DiskFormat::Iso => "iso",
+        _ if found.partition_table.is_some() => "gpt",
+        _ => "raw",
+    }
 }
 
 /// A store that fails, in Glance's words.
-fn storage(error: io::Error) -> Failure {
+pub fn storage(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Failure::too_large(
             "Image storage media is full: There is not enough disk space on the image storage media.",
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Failure::new(
-            http::StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::SERVICE_UNAVAILABLE,
             "Insufficient permissions on image storage media: Permission to write image storage media denied.",
         ),
         _ => Failure::internal(format!("the store: {error}")),

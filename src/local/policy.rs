@@ -221,12 +221,11 @@ const MAX_DEPTH: usize = 32;
 type Read<T> = std::result::Result<T, String>;
 
 fn parse(text: &str) -> Read<Check> {
-    let text = text.trim();
-    if text.is_empty() {
+    let words = words(text);
+    if words.is_empty() {
         return Ok(Check::Always);
     }
-    let words = text.replace('(', " ( ").replace(')', " ) ").replace("% ( ", "%(").replace(" ) s", ")s");
-    let mut words = words.split_whitespace().peekable();
+    let mut words = words.into_iter().peekable();
     let check = either(&mut words, 0)?;
     match words.next() {
         None => Ok(check),
@@ -234,7 +233,29 @@ fn parse(text: &str) -> Read<Check> {
     }
 }
 
-type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+/// Parentheses and what is between them; those of `%(name)s` are part of a word.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for mut rest in text.split_whitespace() {
+        while let Some(stripped) = rest.strip_prefix('(') {
+            words.push("(");
+            rest = stripped;
+        }
+        let closing = match rest.rfind(")s") {
+            // `%(name)s` may be followed by what closes a group.
+            Some(at) if rest.contains("%(") => at + 2,
+            _ => rest.find(')').unwrap_or(rest.len()),
+        };
+        let (word, closing) = rest.split_at(closing);
+        if !word.is_empty() {
+            words.push(word);
+        }
+        words.extend(closing.split_inclusive(')'));
+    }
+    words
+}
+
+type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
 
 fn either(words: &mut Words, depth: usize) -> Read<Check> {
     let mut checks = vec![both(words, depth)?];
@@ -267,7 +288,7 @@ fn one(words: &mut Words, depth: usize) -> Read<Check> {
                 _ => Err("a `(` is not closed".to_owned()),
             }
         }
-        not if not.eq_ignore_ascii_case("not") => Ok(Check::Not(Box::new(one(words, depth + 1)?))),
+        _ if word.eq_ignore_ascii_case("not") => Ok(Check::Not(Box::new(one(words, depth + 1)?))),
         _ => match word.split_once(':') {
             Some(("rule", name)) => Ok(Check::Rule(name.to_owned())),
             Some(("role", role)) => Ok(Check::Role(role.to_lowercase())),
@@ -350,6 +371,14 @@ mod tests {
         ] {
             assert_eq!(policy.check(rule, who, target), may, "{rule} {who:?} {target:?}");
         }
+    }
+
+    #[test]
+    fn rules_are_read_word_by_word() {
+        assert_eq!(
+            words("role:a and ((project_id:%(owner)s) or (role:b))"),
+            ["role:a", "and", "(", "(", "project_id:%(owner)s", ")", "or", "(", "role:b", ")", ")"]
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -147,6 +147,8 @@ pub struct Asked {
     pub caller: Arc<Caller>,
     /// The body, still to be read.
     pub body: Body,
+    /// The name of the request, as the answer will tell it.
+    pub request_id: String,
     /// Where the client says that we are: `http://host:port`.
     pub base: String,
 }
@@ -183,6 +185,18 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Payload> 
     let mut answer = Response::new(Payload::from(Bytes::from(value.to_string())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// The answer to who forgot the slash after the version.
+fn moved(url: &str) -> Response<Payload> {
+    let mut answer = Response::new(Payload::from(Bytes::new()));
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf8"));
+    if let Ok(url) = HeaderValue::from_str(url) {
+        headers.insert(LOCATION, url);
+    }
     answer
 }
 
@@ -328,15 +342,19 @@ async fn route(
     body: &mut Body,
     note: &mut Note,
 ) -> Result<Response<Payload>> {
-    let decoded = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
-    let mut path = head
-        .uri
-        .path()
-        .split('/')
-        .skip(1)
-        .map(decoded)
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
+    let path = percent_decode_str(head.uri.path()).decode_utf8();
+    let path = path.map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
+    let mut path: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+    // An empty part means nothing, except at the end.
+    let last = path.len().saturating_sub(1);
+    let mut at = 0;
+    path.retain(|part| {
+        at += 1;
+        !part.is_empty() || at > last
+    });
+    if head.method == Method::OPTIONS {
+        return Ok(Response::new(Payload::from(Bytes::new())));
+    }
     let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let base = format!("http://{host}");
     if path.first().is_some_and(|first| first == "versions") {
@@ -351,12 +369,16 @@ async fn route(
         return Err(Failure::unauthorized(&identity.challenge()));
     };
     note.caller = Some(Arc::clone(&caller));
+    if path.is_empty() {
+        return Ok(moved(&format!("{base}/v2/")));
+    }
     let mut asked = Asked {
         method: head.method.clone(),
         path,
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers.clone(),
         caller,
+        request_id: note.request_id.clone(),
         body: Body { incoming: body.incoming.take(), stall: body.stall },
         base,
     };

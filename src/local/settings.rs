@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::protection::ProtectedProperty;
+use super::quota::Quota;
 use super::server::Logged;
+use super::web_download::WebFilter;
 
 /// The name of the store that staged data is in; never a user's choice.
 pub(super) const STAGING: &str = "os_glance_staging_store";
@@ -21,12 +24,16 @@ pub struct Settings {
     pub default_store: String,
     /// Rules that differ from Glance's defaults: name and check.
     pub policy: Vec<(String, String)>,
+    /// Who may do what to which properties; everybody everything if empty.
+    pub protected_properties: Vec<ProtectedProperty>,
     /// The disk formats that an image may be of.
     pub disk_formats: Vec<String>,
     /// The container formats that an image may be in.
     pub container_formats: Vec<String>,
     /// The ways to import that are open.
     pub import_methods: Vec<String>,
+    /// From where on the web data may be imported.
+    pub web_download: WebFilter,
     /// How much of what.
     pub quota: Quota,
     /// How large and how slow a request may be.
@@ -44,23 +51,6 @@ pub struct StoreSettings {
     pub description: String,
     /// Where it is; within the data directory if not said.
     pub directory: Option<PathBuf>,
-}
-
-/// How much of what one may have. A negative number is no limit.
-#[derive(Debug, Clone)]
-pub struct Quota {
-    /// Properties of an image.
-    pub properties: i64,
-    /// Tags of an image.
-    pub tags: i64,
-    /// Members of an image.
-    pub members: i64,
-    /// Places where an image's data is.
-    pub locations: i64,
-    /// Bytes of one image.
-    pub image_size: u64,
-    /// Bytes of all images of a project, over all stores; `None` is no limit.
-    pub user_storage: Option<u64>,
 }
 
 /// How large and how slow a request may be.
@@ -94,19 +84,15 @@ impl Default for Settings {
             default_store: store.name.clone(),
             stores: vec![store],
             policy: Vec::new(),
+            protected_properties: Vec::new(),
             disk_formats: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
             container_formats: words("ami ari aki bare ovf ova docker compressed"),
             import_methods: words("glance-direct web-download copy-image"),
+            web_download: WebFilter::default(),
             quota: Quota::default(),
             limits: Limits::default(),
             log: None,
         }
-    }
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Quota { properties: 128, tags: 128, members: 128, locations: 10, image_size: 1 << 40, user_storage: None }
     }
 }
 

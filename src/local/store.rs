@@ -47,6 +47,15 @@ impl Store {
         &self.directory
     }
 
+    /// A file as a URL, for services on the same machine.
+    pub fn url(&self, id: &str) -> String {
+        let path = std::path::absolute(self.finished(id)).unwrap_or_else(|_| self.finished(id));
+        match url::Url::from_file_path(path) {
+            Ok(url) => url.into(),
+            Err(()) => String::new(),
+        }
+    }
+
     /// Begins a file, counting and hashing all that is written to it.
     pub fn begin(&self, id: &str) -> io::Result<Incoming> {
         let path = self.unfinished(id);
@@ -73,11 +82,6 @@ impl Store {
             return Err(damaged(format!("the sums of file `{id}` are not of {size} bytes")));
         }
         Ok(Stored { file, size, sums, id: id.to_owned() })
-    }
-
-    /// A file that is whole, to look into.
-    pub fn reader(&self, id: &str) -> io::Result<File> {
-        File::open(self.finished(id))
     }
 
     /// Removes a file, finished or not; one that is not there is removed.
@@ -177,6 +181,11 @@ impl Incoming {
         self.size
     }
 
+    /// The file, to look into.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Brings the file to the disk and gives it its name.
     pub fn finish(self) -> io::Result<Written> {
         self.file.sync_all()?;
@@ -198,7 +207,7 @@ pub struct Stored {
 
 impl Stored {
     /// The block that holds the byte at `offset`, from there on.
-    fn read(&self, offset: u64) -> io::Result<Bytes> {
+    pub fn read(&self, offset: u64) -> io::Result<Bytes> {
         let number = offset / BLOCK as u64;
         let start = number * BLOCK as u64;
         let length = (self.size - start).min(BLOCK as u64) as usize;

@@ -177,12 +177,16 @@ impl Session<'_> {
     pub fn list(&self, listing: &Listing) -> rusqlite::Result<Vec<Image>> {
         let parts = parts(listing);
         let mut statement = Statement::default();
+        if parts.len() > 1 {
+            statement.text("SELECT * FROM (");
+        }
         for (number, part) in parts.iter().enumerate() {
             statement.text(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
             page(&mut statement, part, listing);
             statement.text(")");
         }
         if parts.len() > 1 {
+            statement.text(")");
             order(&mut statement, listing);
         }
         let mut prepared = self.connection.prepare_cached(&statement.sql)?;

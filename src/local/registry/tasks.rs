@@ -141,7 +141,37 @@ fn task_of(row: &Row) -> rusqlite::Result<Task> {
     })
 }
 
+/// What a project has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectUsage {
+    /// Bytes of data in all stores.
+    pub stored_bytes: u64,
+    /// Bytes of data in the staging area.
+    pub staged_bytes: u64,
+    /// Images.
+    pub images: u64,
+    /// Images whose data is on its way.
+    pub uploading: u64,
+}
+
 impl Session<'_> {
+    /// What the project has.
+    pub fn project_usage(&self, project: &str) -> rusqlite::Result<ProjectUsage> {
+        let number = |sql: &str| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row([project], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+        };
+        let files = "SELECT coalesce(sum(files.size), 0) FROM files JOIN images ON images.id = files.image_id \
+                     WHERE images.owner = ?1 AND images.deleted_at IS NULL AND files.state =";
+        let images = "SELECT count(*) FROM images WHERE owner = ?1 AND deleted_at IS NULL";
+        Ok(ProjectUsage {
+            stored_bytes: number(&format!("{files} 'stored'"))?,
+            staged_bytes: number(&format!("{files} 'staged'"))?,
+            images: number(images)?,
+            uploading: number(&format!("{images} AND status IN ('saving', 'uploading', 'importing')"))?,
+        })
+    }
+
     /// Records a new task that the process `run` will do, and forgets those
     /// whose time is over.
     pub fn add_task(&self, task: &Task, run: &str) -> rusqlite::Result<()> {

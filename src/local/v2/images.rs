@@ -2,21 +2,34 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::query;
+use super::{fields, patch, query};
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
+use crate::local::pipeline;
 use crate::local::policy::Target;
-use crate::local::registry::{FileState, Image, Visibility};
+use crate::local::registry::{Image, Status};
 use crate::local::server::{Asked, Payload, json as as_json, no_content};
 
+/// The image as the caller is shown it: without properties that are not for
+/// the caller's eyes.
+pub fn shown(service: &Service, caller: &Caller, mut image: Image) -> Value {
+    service.protection.hide(caller, &mut image.properties);
+    // Where the data of a closed image is, is for admins only.
+    if image.status == Status::Deactivated && !caller.is_admin {
+        image.stores.clear();
+    }
+    view(&image)
+}
+
 /// An image as the API shows it.
-pub fn view(image: &Image) -> Value {
+fn view(image: &Image) -> Value {
     let mut view: Map<String, Value> =
         image.properties.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let href = format!("/v2/images/{}", image.id);
@@ -60,51 +73,123 @@ pub fn time(microseconds: i64) -> String {
 /// `POST /v2/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     let body = asked.json(service.settings.limits.json_bytes).await?;
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut image = Image::new(text("id").unwrap_or_else(|| Uuid::new_v4().to_string()));
-    image.name = text("name");
-    image.disk_format = text("disk_format");
-    image.container_format = text("container_format");
-    image.owner = asked.caller.project_id.clone();
-    if let Some(visibility) = text("visibility").and_then(|name| Visibility::named(&name)) {
-        image.visibility = visibility;
-    }
+    let Value::Object(fields) = body else {
+        return Err(Failure::bad_request("Provided object does not match schema 'image': it is not an object"));
+    };
+    check(service, &fields)?;
     let caller = Arc::clone(&asked.caller);
     let image = service
         .write(move |service, session| {
-            let target =
-                Target { owner: image.owner.as_deref(), member: None, visibility: Some(image.visibility.name()) };
-            service.enforce_on("add_image", &caller, &target)?;
-            service.enforce_visibility(&caller, image.visibility, &target)?;
-            if session.knows(&image.id)? {
-                return Err(Failure::conflict(format!("Image ID {} already exists!", image.id)));
+            let mut image = Image::new(Uuid::new_v4().to_string());
+            image.owner = caller.project_id.clone();
+            for (name, value) in &fields {
+                match name.as_str() {
+                    "id" => image.id = value.as_str().unwrap_or_default().to_owned(),
+                    // Not for clients to say, but Glance does not mind if they do.
+                    "os_hash_algo" | "os_hash_value" => {}
+                    name if fields::is_known(name) => patch::set(&mut image, name, value)?,
+                    name => {
+                        image.properties.insert(name.to_owned(), value.as_str().unwrap_or_default().to_owned());
+                    }
+                }
             }
-            session.add(&image)?;
+            pipeline::admit(service, &caller, &image)?;
+            for (name, value) in &fields {
+                fields::check_storable(name, value)?;
+            }
+            pipeline::reserve(service, session, &image)?;
             Ok(image)
         })
         .await?;
-    let mut answer = as_json(StatusCode::CREATED, &view(&image));
+    let location = format!("{}/v2/images/{}", asked.base, image.id);
+    let mut answer = as_json(StatusCode::CREATED, &shown(service, &asked.caller, image));
     let headers = answer.headers_mut();
     let mut put = |name: HeaderName, text: String| {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
         }
     };
-    put(LOCATION, format!("{}/v2/images/{}", asked.base, image.id));
-    put(HeaderName::from_static("openstack-image-import-methods"), service.settings.import_methods.join(","));
+    put(LOCATION, location);
+    if !service.settings.import_methods.is_empty() {
+        put(HeaderName::from_static("openstack-image-import-methods"), service.settings.import_methods.join(","));
+    }
     let stores: Vec<&str> = service.stores.iter().map(|store| store.name.as_str()).collect();
     put(HeaderName::from_static("openstack-image-store-ids"), stores.join(","));
     Ok(answer)
 }
 
+/// Refuses what a new image cannot be made of, before any of it is used.
+fn check(service: &Service, fields: &Map<String, Value>) -> Result<()> {
+    const LINKS: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
+    const FACTS: [&str; 6] = ["checksum", "created_at", "size", "virtual_size", "status", "updated_at"];
+    let read_only = |name: &str| Failure::forbidden(format!("Attribute '{name}' is read-only."));
+    let given = |names: &'static [&'static str]| names.iter().find(|name| fields.contains_key(**name));
+    if let Some(name) = given(&LINKS) {
+        return Err(read_only(name));
+    }
+    for (name, value) in fields {
+        fields::check(&service.settings, name, value)?;
+    }
+    for name in fields.keys().filter(|name| !fields::is_known(name)) {
+        if name.chars().count() > 255 {
+            return Err(Failure::bad_request("Custom property should not be greater than 255 characters."));
+        }
+        if patch::is_reserved(name) {
+            return Err(Failure::detailed(StatusCode::FORBIDDEN, format!("Attribute '{name}' is reserved.")));
+        }
+    }
+    if let Some(name) = given(&FACTS) {
+        return Err(read_only(name));
+    }
+    match fields.contains_key("locations") {
+        true => Err(Failure::forbidden("Attribute 'locations' is reserved.")),
+        false => Ok(()),
+    }
+}
+
 /// `GET /v2/images`
 pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
-    let _ = query::pairs(&asked.query);
-    let listing = query::usual(&asked.caller, service.settings.limits.page);
-    let service = Arc::clone(service);
-    let images = aside(move || service.read(|session| Ok(session.list(&listing)?))).await?;
-    let images: Vec<Value> = images.iter().map(view).collect();
-    Ok(as_json(StatusCode::OK, &json!({"images": images, "first": "/v2/images", "schema": "/v2/schemas/images"})))
+    let pairs = query::pairs(&asked.query);
+    let (mut listing, marker) = query::listing(&asked.caller, &service.settings.limits, &pairs)?;
+    let target = Target { owner: asked.caller.project_id.as_deref(), ..Target::default() };
+    service.enforce_on("get_images", &asked.caller, &target)?;
+    let (service, caller) = (Arc::clone(service), Arc::clone(&asked.caller));
+    let body = aside(move || {
+        let limit = listing.limit;
+        let images = service.read(|session| {
+            if let Some(marker) = marker {
+                listing.marker = Some(match session.visible(&caller, &marker)? {
+                    Some(image) => image,
+                    None if session.image(&marker)?.is_some() => {
+                        let words = format!("Forbidding request, image {marker} not visible");
+                        return Err(Failure::forbidden(words));
+                    }
+                    None => return Err(Failure::bad_request(format!("No image found with ID {marker}"))),
+                });
+            }
+            Ok(session.list(&listing)?)
+        })?;
+        let is_full = images.len() == limit;
+        let seen = images.into_iter().filter(|image| service.may("get_image", &caller, image));
+        let images: Vec<Value> = seen.map(|image| shown(&service, &caller, image)).collect();
+        let mut pairs: Vec<_> = pairs.into_iter().filter(|(name, _)| name != "marker").collect();
+        let mut body = Map::new();
+        let last = images.last().and_then(|image| image.get("id")).and_then(Value::as_str).map(str::to_owned);
+        body.insert("images".to_owned(), Value::Array(images));
+        let first = match pairs.is_empty() {
+            true => "/v2/images".to_owned(),
+            false => format!("/v2/images?{}", query::written(&pairs)),
+        };
+        body.insert("first".to_owned(), first.into());
+        body.insert("schema".to_owned(), "/v2/schemas/images".into());
+        if let Some(last) = last.filter(|_| is_full) {
+            pairs.push(("marker".to_owned(), last));
+            body.insert("next".to_owned(), format!("/v2/images?{}", query::written(&pairs)).into());
+        }
+        Ok(Value::Object(body))
+    })
+    .await?;
+    Ok(as_json(StatusCode::OK, &body))
 }
 
 /// `GET /v2/images/{id}`
@@ -114,33 +199,37 @@ pub fn show(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
         service.enforce("get_image", &asked.caller, &image)?;
         Ok(image)
     })?;
-    Ok(as_json(StatusCode::OK, &view(&image)))
+    Ok(as_json(StatusCode::OK, &shown(service, &asked.caller, image)))
+}
+
+/// `PATCH /v2/images/{id}`
+pub async fn update(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
+    let is_old = patch::is_old_dialect(asked.header(CONTENT_TYPE))?;
+    let body = asked.json(service.settings.limits.json_bytes).await?;
+    let changes = patch::read(&service.settings, is_old, &body)?;
+    let (caller, id) = (Arc::clone(&asked.caller), id.to_owned());
+    let image = service
+        .write(move |service, session| {
+            let mut image = service.image(session, &caller, &id)?;
+            let before = image.properties.len();
+            for change in &changes {
+                patch::apply(service, &caller, &mut image, change)?;
+            }
+            if image.properties.len() > before {
+                service.settings.quota.check_properties(&image)?;
+            }
+            if !changes.is_empty() {
+                session.save(&mut image)?;
+            }
+            Ok(image)
+        })
+        .await?;
+    Ok(as_json(StatusCode::OK, &shown(service, &asked.caller, image)))
 }
 
 /// `DELETE /v2/images/{id}`
 pub async fn delete(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
-    let (caller, id) = (Arc::clone(&asked.caller), id.to_owned());
-    let service = Arc::clone(service);
-    aside(move || {
-        let files = service.registry.write(|session| {
-            let image = service.image(session, &caller, &id)?;
-            service.enforce("delete_image", &caller, &image)?;
-            if image.protected {
-                return Err(Failure::forbidden(format!("Image {id} is protected and cannot be deleted.")));
-            }
-            let mut files = session.files(&id, FileState::Stored)?;
-            files.extend(session.files(&id, FileState::Staged)?);
-            for file in &files {
-                session.discard_file(&file.id, service.run.id())?;
-            }
-            session.delete(&image)?;
-            Ok(files)
-        })?;
-        for file in files {
-            service.remove(service.store(&file.store)?, &file.id);
-        }
-        Ok(())
-    })
-    .await?;
+    let (service, caller, id) = (Arc::clone(service), Arc::clone(&asked.caller), id.to_owned());
+    aside(move || pipeline::delete(&service, &caller, &id)).await?;
     Ok(no_content())
 }

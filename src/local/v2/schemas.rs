@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::fields::python;
 use crate::local::Service;
 use crate::local::failure::{Failure, Result};
 use crate::local::server::{Payload, json as as_json};
@@ -190,23 +191,6 @@ fn is_of(types: &Value, value: &Value) -> bool {
     match types {
         Value::Array(names) => names.iter().any(is),
         name => is(name),
-    }
-}
-
-/// A value as Python writes it, which is how Glance quotes it.
-pub fn python(value: &Value) -> String {
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
-        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n")),
-        Value::Array(items) => format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", ")),
-        Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("{}: {}", python(&Value::from(name.as_str())), python(value)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
-        }
     }
 }
 
