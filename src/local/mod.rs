@@ -12,6 +12,8 @@
 //! | [`config`] | the configuration file of `rimg serve` |
 //! | [`v2`] | Images API v2: requests and answers |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
+//! | [`import`] | how data gets in while nobody waits |
+//! | [`web_download`] | from where on the web |
 //! | [`access`] | what a caller may do to an image |
 //! | [`policy`] | Glance's rules |
 //! | [`protection`] | which roles may touch which properties |
@@ -28,6 +30,7 @@ mod caller;
 pub mod config;
 mod failure;
 pub mod identity;
+mod import;
 mod pipeline;
 mod policy;
 mod protection;
@@ -38,6 +41,7 @@ mod server;
 mod settings;
 mod store;
 mod v2;
+mod web_download;
 
 use std::future::Future;
 use std::path::Path;
@@ -51,6 +55,8 @@ pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use server::Logged;
 pub use settings::{Limits, Log, Settings, StoreSettings};
+pub use v2::metadefs::Loaded;
+pub use web_download::WebFilter;
 
 use crate::error::{Error, Kind, Result};
 use failure::Failure;
@@ -74,6 +80,7 @@ pub struct Service {
     staging: Store,
     run: Run,
     blocks: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
 }
 
 impl Service {
@@ -97,7 +104,8 @@ impl Service {
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
-        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks };
+        let imports = Arc::new(Semaphore::new(import::AT_A_TIME as usize));
+        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
                 Kind::Io,
@@ -162,6 +170,7 @@ impl Service {
             }
             self.run.forget(run);
         }
+        swept.extend(import::sweep(self)?);
         Ok(swept)
     }
 }
@@ -279,5 +288,7 @@ pub async fn serve(
     identity: Arc<dyn Identity>,
     shutdown: impl Future<Output = ()>,
 ) {
-    server::serve(listener, service, identity, shutdown).await;
+    let grace = service.settings.limits.grace;
+    server::serve(listener, Arc::clone(&service), identity, shutdown).await;
+    let _ = tokio::time::timeout(grace, import::idle(&service)).await;
 }

@@ -387,7 +387,7 @@ fn glance_sees(found: &Inspection) -> &'static str {
 }
 
 /// A store that fails, in Glance's words.
-fn storage(error: io::Error) -> Failure {
+pub fn storage(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Failure::too_large(
             "Image storage media is full: There is not enough disk space on the image storage media.",

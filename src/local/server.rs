@@ -152,6 +152,8 @@ pub struct Asked {
     pub caller: Arc<Caller>,
     /// The body, still to be read.
     pub body: Body,
+    /// The name of the request, as the answer will tell it.
+    pub request_id: String,
     /// Where the client says that we are: `http://host:port`.
     pub base: String,
 }
@@ -406,6 +408,7 @@ async fn route(
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers.clone(),
         caller,
+        request_id: note.request_id.clone(),
         body: Body { incoming: body.incoming.take(), stall: body.stall, received: Arc::clone(&body.received) },
         base,
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::protection::ProtectedProperty;
 use super::quota::Quota;
 use super::server::Logged;
+use super::web_download::WebFilter;
 
 /// The name of the store that staged data is in; never a user's choice.
 pub(super) const STAGING: &str = "os_glance_staging_store";
@@ -31,6 +32,8 @@ pub struct Settings {
     pub container_formats: Vec<String>,
     /// The ways to import that are open.
     pub import_methods: Vec<String>,
+    /// From where on the web data may be imported.
+    pub web_download: WebFilter,
     /// How much of what.
     pub quota: Quota,
     /// How large and how slow a request may be.
@@ -85,6 +88,7 @@ impl Default for Settings {
             disk_formats: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
             container_formats: words("ami ari aki bare ovf ova docker compressed"),
             import_methods: words("glance-direct web-download copy-image"),
+            web_download: WebFilter::default(),
             quota: Quota::default(),
             limits: Limits::default(),
             log: None,

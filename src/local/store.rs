@@ -207,7 +207,7 @@ pub struct Stored {
 
 impl Stored {
     /// The block that holds the byte at `offset`, from there on.
-    fn read(&self, offset: u64) -> io::Result<Bytes> {
+    pub fn read(&self, offset: u64) -> io::Result<Bytes> {
         let number = offset / BLOCK as u64;
         let start = number * BLOCK as u64;
         let length = (self.size - start).min(BLOCK as u64) as usize;

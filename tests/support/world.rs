@@ -108,7 +108,12 @@ impl World {
         std::fs::write(at("serve.yaml"), SERVE_YAML).unwrap();
         let serve = Run::new(env!("CARGO_BIN_EXE_rimg"))
             .args(["-q", "serve", "--listen", "127.0.0.1:0"])
-            .args([OsStr::new("--data-dir"), at("data").as_os_str(), OsStr::new("--config"), at("serve.yaml").as_os_str()])
+            .args([
+                OsStr::new("--data-dir"),
+                at("data").as_os_str(),
+                OsStr::new("--config"),
+                at("serve.yaml").as_os_str(),
+            ])
             .args([OsStr::new("--write-clouds-yaml"), at("clouds.yaml").as_os_str()])
             .env("HOME", directory.path())
             .start();

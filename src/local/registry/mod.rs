@@ -10,6 +10,8 @@
 mod files;
 mod image;
 mod list;
+mod metadefs;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,13 +22,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavio
 pub use files::{FileRow, FileState};
 pub use image::{Image, Member, Status, Visibility, now};
 pub use list::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
+pub use metadefs::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing};
+pub use tasks::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
 
 use super::caller::Caller;
 use crate::error::{Error, Kind, Result};
 
 /// The steps that bring a registry to what this program needs, in order. A
 /// step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
 
 /// How long a writer waits for another process to finish its transaction.
 const BUSY: Duration = Duration::from_secs(20);

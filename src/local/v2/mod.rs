@@ -2,15 +2,22 @@
 //! serves it: each path, what can be done to it, and the file where it is done.
 
 mod actions;
+mod cache;
 mod data;
 mod fields;
 mod images;
+mod import;
 mod locations;
 mod members;
+pub mod metadefs;
+mod page;
 mod patch;
 mod query;
+mod schemas;
 mod stores;
 mod tags;
+mod tasks;
+mod usage;
 pub mod versions;
 
 use std::sync::Arc;
@@ -77,7 +84,30 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
         (["info", "stores", "detail"], Method::GET) => stores::detail(service, bodiless(asked)?),
         (["info", "import"], Method::GET) => bodiless(asked).map(|_| stores::import_methods(service)),
         (["info", "stores" | "import"] | ["info", "stores", "detail"], _) => Err(Failure::method_not_allowed("GET")),
+        (["info", "usage"], Method::GET) => usage::show(service, asked).await,
 
+        (["images", id, "import"], Method::POST) => import::start(service, asked, id).await,
+        (["images", _, "import"], _) => Err(Failure::method_not_allowed("POST")),
+        (["images", id, "tasks"], Method::GET) => tasks::of_image(service, bodiless(asked)?, id),
+
+        (["tasks"], Method::GET) => tasks::list(service, asked).await,
+        (["tasks"], Method::POST) => tasks::create(service, asked).await,
+        (["tasks"], _) => Err(Failure::method_not_allowed("GET, POST")),
+        (["tasks", id], Method::GET) => tasks::show(service, asked, id),
+        (["tasks", _], Method::DELETE) => tasks::delete(service, asked),
+        (["tasks", _], _) => Err(Failure::method_not_allowed("GET, DELETE")),
+
+        (["cache", rest @ ..], _) => cache::answer(service, asked, rest),
+
+        (["metadefs", rest @ ..], _) => metadefs::answer(service, asked, rest).await,
+        (["schemas", rest @ ..], Method::GET) if schemas::is_one(&rest.join("/")) => {
+            let name = rest.join("/");
+            if !name.starts_with("task") {
+                bodiless(asked)?;
+            }
+            schemas::show(service, &name)
+        }
+        (["schemas", rest @ ..], _) if schemas::is_one(&rest.join("/")) => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::nothing_here()),
     }
 }
