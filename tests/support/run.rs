@@ -288,7 +288,9 @@ impl Terminal {
     /// Waits until the program has written `text`, after what was awaited before.
     pub fn expect(&mut self, text: &str) -> &mut Self {
         loop {
-            let ended = self.running.poll().is_some();
+            // The end is there when all that it wrote has been read, too.
+            let read = self.running.stdout.as_ref().is_none_or(JoinHandle::is_finished);
+            let ended = self.running.poll().is_some() && read;
             let screen = self.screen.lock().unwrap().clone();
             let new = String::from_utf8_lossy(&screen[self.seen..]).into_owned();
             if let Some(at) = new.find(text) {
