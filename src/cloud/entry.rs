@@ -151,7 +151,8 @@ mod tests {
     use super::*;
 
     fn entry() -> Entry {
-        let settings = json!({"region_name": "no", "auth": {"auth_url": "http://[::1]:9292/identity/v3", "password": "a\"b"}});
+        let settings =
+            json!({"region_name": "no", "auth": {"auth_url": "http://[::1]:9292/identity/v3", "password": "a\"b"}});
         Entry { name: "new".to_owned(), settings: settings.as_object().unwrap().clone() }
     }
 
@@ -185,7 +186,10 @@ mod tests {
                 format!("clouds:\n  a:\n    b: c\n\n{ENTRY}    # z\n\n  # next\n  d:\n    e: f\nclient: {{}}\n"),
             ),
             ("clouds:\n  new:\n    x: y", format!("clouds:\n{ENTRY}")),
-            ("client: {}\nclouds:\n  a: {b: c}\nz: 1\n", format!("client: {{}}\nclouds:\n{ENTRY}  a: {{b: c}}\nz: 1\n")),
+            (
+                "client: {}\nclouds:\n  a: {b: c}\nz: 1\n",
+                format!("client: {{}}\nclouds:\n{ENTRY}  a: {{b: c}}\nz: 1\n"),
+            ),
         ] {
             assert_eq!(added(before).unwrap(), after, "{before:?}");
         }

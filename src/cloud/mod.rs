@@ -20,8 +20,8 @@ pub mod surroundings;
 mod vendors;
 
 pub use clouds::{LOCAL, cloud_names, load};
-pub use entry::{Entry, add};
 pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting, Tls};
+pub use entry::{Entry, add};
 pub use options::Flags;
 pub use session::Session;
 pub use surroundings::Surroundings;

@@ -61,7 +61,13 @@ impl Session {
     }
 
     /// A session with the one service at `endpoint`, which takes `token`.
-    pub fn direct(mut config: CloudConfig, http: Http, endpoint: &str, token: &str, project_id: Option<String>) -> Self {
+    pub fn direct(
+        mut config: CloudConfig,
+        http: Http,
+        endpoint: &str,
+        token: &str,
+        project_id: Option<String>,
+    ) -> Self {
         let place = Setting { value: endpoint.into(), origin: Origin::Default, secret: false };
         config.auth.insert("endpoint".to_owned(), place);
         let credential = Credential::Token(token.to_owned().into());

@@ -221,8 +221,10 @@ fn place(text: &str) -> Result<SocketAddr, &'static str> {
 
 fn cannot_listen(place: SocketAddr, error: &std::io::Error) -> Error {
     let next = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there; choose another port with --listen, or a free one with \
-                                 `--listen 127.0.0.1:0`",
+        ErrorKind::AddrInUse => {
+            "another program listens there; choose another port with --listen, or a free one with \
+                                 `--listen 127.0.0.1:0`"
+        }
         ErrorKind::AddrNotAvailable => "this machine does not have that address",
         ErrorKind::PermissionDenied => "ports below 1024 are for the system; choose a higher one",
         _ => "choose another place with --listen",

@@ -301,7 +301,8 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
 }
 
 fn read_directory(file: File, plain: &mut BTreeMap<String, String>, wrong: &Wrong) -> Result<Directory> {
-    let mut directory = Directory { region: file.region.unwrap_or_else(|| "RegionOne".to_owned()), ..Directory::default() };
+    let mut directory =
+        Directory { region: file.region.unwrap_or_else(|| "RegionOne".to_owned()), ..Directory::default() };
     directory.roles.extend(ROLES.map(str::to_owned));
     directory.domains.push(Domain { id: DEFAULT_DOMAIN.to_owned(), name: "Default".to_owned() });
     for entry in file.domains {

@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
-        assert_eq!(completed("rimg "), "image complete help");
+        assert_eq!(completed("rimg "), "image serve complete help");
         assert_eq!(completed("rimg image s"), "save set show");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");

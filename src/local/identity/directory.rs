@@ -183,7 +183,8 @@ impl Directory {
 pub fn with_implied<'a>(held: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let held: Vec<&String> = held.into_iter().collect();
     let highest = ROLES.iter().position(|rank| held.iter().any(|role| role == rank));
-    let mut roles: Vec<String> = ROLES[highest.unwrap_or(ROLES.len())..].iter().map(|role| (*role).to_owned()).collect();
+    let mut roles: Vec<String> =
+        ROLES[highest.unwrap_or(ROLES.len())..].iter().map(|role| (*role).to_owned()).collect();
     for role in held {
         if !roles.contains(role) {
             roles.push(role.clone());

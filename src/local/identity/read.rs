@@ -94,9 +94,8 @@ impl Keystone {
             let items = match what {
                 "projects" => self.projects_of(asked, user),
                 _ => {
-                    let held = |domain: &&Domain| {
-                        !self.directory.roles_of(user, &Scope::Domain(domain.id.clone())).is_empty()
-                    };
+                    let held =
+                        |domain: &&Domain| !self.directory.roles_of(user, &Scope::Domain(domain.id.clone())).is_empty();
                     self.directory.domains.iter().filter(held).map(|domain| show_domain(asked, domain).shown).collect()
                 }
             };
@@ -106,8 +105,7 @@ impl Keystone {
     }
 
     fn projects_of(&self, asked: &Asked, user: &User) -> Vec<Value> {
-        let held =
-            |project: &&Project| !self.directory.roles_of(user, &Scope::Project(project.id.clone())).is_empty();
+        let held = |project: &&Project| !self.directory.roles_of(user, &Scope::Project(project.id.clone())).is_empty();
         self.directory.projects.iter().filter(held).map(|project| show_project(asked, project).shown).collect()
     }
 
@@ -226,4 +224,3 @@ fn listed(asked: &Asked, what: &str, path: &str, items: Vec<Value>) -> Reply {
     let links = json!({"next": null, "self": asked.link(path), "previous": null});
     Reply::json(StatusCode::OK, &json!({what: items, "links": links}))
 }
-

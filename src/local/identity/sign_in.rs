@@ -194,7 +194,9 @@ impl Keystone {
 
     fn by_application_credential(&self, shown: &Value) -> Result<Proof<'_>> {
         let text = |key: &str| shown.get(key).and_then(Value::as_str);
-        let of_all = || self.directory.users.iter().flat_map(|user| user.application_credentials.iter().map(move |key| (user, key)));
+        let of_all = || {
+            self.directory.users.iter().flat_map(|user| user.application_credentials.iter().map(move |key| (user, key)))
+        };
         let found = match text("id") {
             Some(id) => {
                 let missing = || Refusal::not_found("Application Credential", id);
