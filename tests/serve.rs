@@ -154,11 +154,11 @@ fn clients_need_nothing_but_the_entry_that_is_shown() {
     as_user("demo", &["image", "create", "x", "--disk-format", "raw", "--file", "x.img"]).ok();
     as_user("demo", &["image", "save", "x", "--file", "y.img"]).ok();
     assert!(fs::read(world.home.join("y.img")).unwrap() == vec![5; 100_000]);
-    // Only an administrator may publish, and the log says who asked for what.
-    as_user("demo", &["image", "set", "x", "--public"]).code(1).stderr_has("403");
-    as_user("admin", &["image", "set", "x", "--public"]).ok();
-    as_user("admin", &["image", "create", "y", "--project", "other"]).ok();
-    assert_eq!(as_user("demo", &["image", "list", "-f", "value", "-c", "Name"]).stdout(), "x\n");
+    // Only an administrator may publish, and look up projects by name.
+    as_user("demo", &["image", "create", "y", "--public"]).code(1).stderr_has("403");
+    as_user("admin", &["image", "create", "y", "--public"]).ok();
+    as_user("admin", &["image", "create", "z", "--project", "other"]).ok();
+    as_user("demo", &["image", "list", "-f", "value", "-c", "Name"]).ok().stdout_has("x\n").stdout_has("y\n");
     as_user("demo", &["image", "delete", "x"]).ok();
     serving.stop();
     let log = log_of(&world);
@@ -167,6 +167,7 @@ fn clients_need_nothing_but_the_entry_that_is_shown() {
         assert!(put.contains(part), "{part}: {put}");
     }
     assert!(!log.contains("secret") && log.contains("method=POST path=/identity/v3/auth/tokens status=201"), "{log}");
+    assert!(log.contains("path=/identity/v3/projects?name=other status=200"), "{log}");
 }
 
 #[test]

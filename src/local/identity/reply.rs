@@ -71,6 +71,12 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400: neither ID nor name stands in `place`.
+    pub fn nameless(place: &str) -> Self {
+        let message = format!("Invalid input for field {place}: id or name must be present.");
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    }
+
     /// 401, whatever is wrong: who does not know the password learns nothing.
     pub fn unauthorized() -> Self {
         Refusal::new(StatusCode::UNAUTHORIZED, "The request you have made requires authentication.")
