@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");
-        assert_eq!(completed("rimg help "), "image complete");
+        assert_eq!(completed("rimg help "), "image serve complete");
         assert_eq!(completed("rimg volume "), "");
         assert_eq!(completed("rimg --nosuch "), "");
     }
