@@ -6,6 +6,7 @@
 //! main -> manager -> commands -> service <- glance -> http -> the cloud
 //!            |          |                      ^
 //!            |          +-> context -> cloud --+   (sign in: who and where)
+//!            |                 +--> local          (a cloud of one's own)
 //!            +-> output (rows and cells to text)
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! | [`glance`] | the image service over HTTP |
 //! | [`cinder`] | the block storage service over HTTP, as far as images come out of it |
 //! | [`cloud`] | from a cloud's name to a signed-in endpoint |
+//! | [`local`] | the local image service: of the cloud `local`, and of `rimg serve` |
 //! | [`transfer`] | image data on the move |
 //! | [`disk_format`] | what the bytes are, and whether they are safe |
 //! | [`signature`] | signatures over image data |

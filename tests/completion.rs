@@ -90,11 +90,11 @@ fn words_options_and_values_are_completed() {
 fn clouds_are_those_of_the_file() {
     let here = tempfile::tempdir().unwrap();
     write(here.path(), "clouds.yaml", "clouds: {alpha: {}, 'be ta': {}}");
-    assert_eq!(completed(here.path(), "bash", &["rimg", "--os-cloud", ""]), ["alpha", r"be\ ta"]);
+    assert_eq!(completed(here.path(), "bash", &["rimg", "--os-cloud", ""]), ["alpha", r"be\ ta", "local"]);
     assert_eq!(completed(here.path(), "bash", &["rimg", "image", "show", "--os-cloud=b"]), [r"--os-cloud=be\ ta"]);
     assert_eq!(completed(here.path(), "fish", &["rimg", "image", "show", "x", "--os-cloud", "be"]), ["be ta"]);
     write(here.path(), "clouds.yaml", "clouds: [broken");
-    assert!(completed(here.path(), "bash", &["rimg", "--os-cloud", ""]).is_empty());
+    assert_eq!(completed(here.path(), "bash", &["rimg", "--os-cloud", ""]), ["local"]);
 }
 
 #[test]

@@ -30,6 +30,9 @@ fn printed(line: &str) -> String {
     stdout
 }
 
+/// What stands between the images' commands and rimg's own.
+const SERVE: &str = "  serve           Run an image service on this machine, for any OpenStack client\n";
+
 const COMMANDS: &str = "  image create    Create an image, with its data or without
   image delete    Delete images
   image download  Save the data of an image to a file or stdout
@@ -49,7 +52,7 @@ fn the_short_help_lists_the_commands_and_the_most_used_options() {
          Usage: rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help [COMMAND]\n\nCommands:\n"
     ));
     assert!(short.contains(&format!(
-        "{COMMANDS}  complete        Print a completion script for a shell\n  help            Print help on a command\n"
+        "{COMMANDS}{SERVE}  complete        Print a completion script for a shell\n  help            Print help on a command\n"
     )));
     assert!(short.contains("--os-cloud <NAME>") && !short.contains("--os-token"));
     assert!(short.ends_with("`rimg --help` lists all options.\n"));
@@ -62,7 +65,7 @@ fn the_long_help_lists_all_options() {
     for same in ["help", "-v --help", "--hel"] {
         assert_eq!(printed(same), long, "{same}");
     }
-    assert!(long.contains(COMMANDS));
+    assert!(long.contains(&format!("{COMMANDS}{SERVE}")));
     assert!(long.contains("--os-token <TOKEN>") && long.contains("--os-device-authorization-endpoint <URL>"));
     assert!(!long.contains("--os-tenant-name"));
 }

@@ -9,6 +9,8 @@ mod completion;
 mod generated;
 mod help;
 mod image;
+mod local;
+mod serve;
 mod sign_in;
 mod support;
 mod trouble;

@@ -371,8 +371,8 @@ fn no_cloud_is_configured() {
         "error: no cloud is configured: there is no clouds.yaml in `{home}`, `{home}/.config/openstack`, \
          `/nonexistent/openstack` or `/etc/openstack`, and OS_AUTH_URL is not set\n\
          hint: name a cloud of a clouds.yaml with --os-cloud or OS_CLOUD; or `source openrc`, which sets OS_AUTH_URL and \
-         other variables; or give --os-auth-url, --os-username and so on; \
-             or try rimg without a cloud, with --os-cloud local\n"
+         other variables; or give --os-auth-url, --os-username and so on; or try rimg without a cloud, with \
+         --os-cloud local\n"
     ));
     world.run(LIST).code(1).stderr_is(
         "error: there is no cloud `devstack`: no clouds.yaml was found\n\

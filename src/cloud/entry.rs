@@ -114,7 +114,7 @@ fn with(text: &str, entry: &Entry) -> String {
     };
     let deep = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let below = &lines[head + 1..];
-    let indent = below.iter().copied().find(|line| said(&line)).map(deep).filter(|indent| *indent > 0).unwrap_or(2);
+    let indent = below.iter().copied().find(|line| said(line)).map(deep).filter(|indent| *indent > 0).unwrap_or(2);
     let end = below.iter().position(|line| said(line) && deep(line) < indent).unwrap_or(below.len());
     let old = below[..end].iter().position(|line| key(line) == Some((indent, entry.name.as_str())));
     let (from, to) = match old {

@@ -235,12 +235,12 @@ mod tests {
 
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
-        assert_eq!(completed("rimg "), "image complete help");
+        assert_eq!(completed("rimg "), "image serve complete help");
         assert_eq!(completed("rimg image s"), "save set show");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");
-        assert_eq!(completed("rimg help "), "image complete");
+        assert_eq!(completed("rimg help "), "image serve complete");
         assert_eq!(completed("rimg volume "), "");
         assert_eq!(completed("rimg --nosuch "), "");
     }

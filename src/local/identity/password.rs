@@ -11,11 +11,10 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use aws_lc_rs::pbkdf2;
-use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What passlib and Keystone take: about 10 ms here. What this service makes
 /// up itself is too long to be guessed, and what stands in its configuration
@@ -126,8 +125,9 @@ pub fn kept_in(directory: &Path, anew: bool) -> Result<(Hash, Option<String>)> {
 
 fn random(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    aws_lc_rs::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
-        .map_err(|_| Error::new(crate::error::Kind::Io, "the system has no random numbers"))?;
+    // Not the TLS library's generator, which takes 40 ms to seed itself: every
+    // command on the cloud `local` would wait for that.
+    getrandom::fill(&mut bytes).map_err(|_| Error::new(Kind::Io, "the system has no random numbers"))?;
     Ok(bytes)
 }
 

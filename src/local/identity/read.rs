@@ -4,7 +4,7 @@ use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::directory::{Domain, Project, Scope, User, id_of};
+use super::directory::{DEFAULT_DOMAIN, Domain, Project, Scope, User, id_of};
 use super::reply::{Refusal, Reply, no_method};
 use super::{Asked, Keystone, ROOT, Token};
 
@@ -205,7 +205,8 @@ fn show_project<'k>(asked: &Asked, project: &'k Project) -> Item<'k> {
 
 fn show_domain<'k>(asked: &Asked, domain: &'k Domain) -> Item<'k> {
     let link = asked.link(&format!("/domains/{}", domain.id));
-    let shown = json!({"id": domain.id, "name": domain.name, "description": "", "enabled": true, "tags": [],
+    let description = if domain.id == DEFAULT_DOMAIN { "The default domain" } else { "" };
+    let shown = json!({"id": domain.id, "name": domain.name, "description": description, "enabled": true, "tags": [],
         "options": {}, "links": {"self": link}});
     Item { id: domain.id.clone(), name: &domain.name, domain_id: None, enabled: true, shown }
 }

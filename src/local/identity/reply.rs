@@ -22,6 +22,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// `value` as JSON.
     pub fn json(status: StatusCode, value: &Value) -> Self {
         let mut answer = Response::new(Payload::from(Bytes::from(value.to_string())));
         *answer.status_mut() = status;
@@ -30,11 +31,13 @@ impl Reply {
             .header(http::header::VARY, "X-Auth-Token")
     }
 
+    /// The same, with who asked for it.
     pub fn by(mut self, caller: &Arc<Caller>) -> Self {
         self.caller = Some(Arc::clone(caller));
         self
     }
 
+    /// The same with a header.
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.answer.headers_mut().insert(name, value);
@@ -65,6 +68,12 @@ impl Refusal {
             "Expecting to find {what} in {place}. The server could not comply with the request since it is either \
              malformed or otherwise incorrect. The client is assumed to be in error."
         );
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400: neither ID nor name stands in `place`.
+    pub fn nameless(place: &str) -> Self {
+        let message = format!("Invalid input for field {place}: id or name must be present.");
         Refusal::new(StatusCode::BAD_REQUEST, message)
     }
 

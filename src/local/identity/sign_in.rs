@@ -65,7 +65,12 @@ impl Keystone {
 
     /// The token that a request is about: one's own, or anybody's for an administrator.
     fn subject(&self, asked: &Asked, by: &Token, action: &str) -> Result<(String, Arc<Token>)> {
-        let text = asked.header(SUBJECT.as_str()).ok_or_else(|| Refusal::forbidden(Some(action)))?;
+        let Some(text) = asked.header(SUBJECT.as_str()) else {
+            return Err(match self.reads_all(by) {
+                true => Refusal::new(StatusCode::NOT_FOUND, "No token in the request"),
+                false => Refusal::forbidden(Some(action)),
+            });
+        };
         let missing = || Refusal::new(StatusCode::NOT_FOUND, "Failed to validate token");
         let subject = self.tokens.get(text).ok_or_else(missing)?;
         match subject.user_id == by.user_id || self.reads_all(by) {
@@ -99,7 +104,8 @@ impl Keystone {
                 "password" => self.by_password(shown("password")?)?,
                 "token" => self.by_token(shown("token")?)?,
                 "application_credential" => self.by_application_credential(shown("application_credential")?)?,
-                _ => return Err(Refusal::unsupported_method(&METHODS)),
+                other if identity.contains_key(other) => return Err(Refusal::unsupported_method(&METHODS)),
+                other => return Err(Refusal::expecting(other, "identity")),
             };
             proofs.push(proof);
         }
@@ -225,7 +231,8 @@ impl Keystone {
         if let Some(id) = given.get("id").and_then(Value::as_str) {
             return Ok(self.directory.user(id));
         }
-        let name = given.get("name").and_then(Value::as_str).ok_or_else(|| Refusal::expecting("id or name", "user"))?;
+        let name =
+            given.get("name").and_then(Value::as_str).ok_or_else(|| Refusal::nameless("identity/password/user"))?;
         let domain = self.named_domain(given.get("domain").ok_or_else(|| Refusal::expecting("domain", "user"))?)?;
         let of_name = |user: &&User| user.name == name && Some(&user.domain_id) == domain.as_ref();
         Ok(self.directory.users.iter().find(of_name))
@@ -251,20 +258,20 @@ impl Keystone {
         if let Some(system) = given.get("system") {
             return match system.get("all") {
                 Some(Value::Bool(true)) => Ok(Scope::System),
-                _ => Err(Refusal::expecting("all", "system")),
+                _ => Err(Refusal::unauthorized()),
             };
         }
         if let Some(domain) = given.get("domain") {
             return self.named_domain(domain)?.map(Scope::Domain).ok_or_else(Refusal::unauthorized);
         }
         let Some(project) = given.get("project") else {
-            return Err(Refusal::expecting("project, domain or system", "scope"));
+            return Err(Refusal::expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope"));
         };
         let found = match project.get("id").and_then(Value::as_str) {
             Some(id) => self.directory.project(id),
             None => {
                 let name = project.get("name").and_then(Value::as_str);
-                let name = name.ok_or_else(|| Refusal::expecting("id or name", "project"))?;
+                let name = name.ok_or_else(|| Refusal::nameless("scope/project"))?;
                 let domain = project.get("domain").ok_or_else(|| Refusal::expecting("domain", "project"))?;
                 let domain = self.named_domain(domain)?;
                 let projects = &self.directory.projects;
@@ -343,7 +350,7 @@ fn document(asked: &Asked) -> Result<Value> {
         serde_json::from_slice(&asked.body).map_err(|_| Refusal::expecting("valid JSON", "request body"))?;
     match document.is_object() {
         true => Ok(document),
-        false => Err(Refusal::expecting("valid JSON object", "request body")),
+        false => Err(Refusal::expecting("valid JSON", "request body")),
     }
 }
 
