@@ -214,12 +214,9 @@ impl Import {
             })
         });
         match done {
-            Ok(size) => Ok(FileRow {
-                id: file,
-                image_id: self.image.clone(),
-                store: store.name.clone(),
-                size: Some(size),
-            }),
+            Ok(size) => {
+                Ok(FileRow { id: file, image_id: self.image.clone(), store: store.name.clone(), size: Some(size) })
+            }
             Err(failure) => {
                 discard(service, store, &file);
                 Err(failure)
@@ -441,7 +438,14 @@ pub fn sweep(service: &Service) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::local::{Caller, Running, Settings, StoreSettings, WebFilter, start};
 
     #[test]
     fn lists_of_stores_are_sorted_and_hold_each_once() {
@@ -454,5 +458,193 @@ mod tests {
         assert_eq!(image.properties[IMPORTING], "a,c");
         take(&mut image, FAILED, &stores(&["a"]));
         assert_eq!(image.properties[FAILED], "");
+    }
+
+    /// Serves each request, in turn, one of these answers; says where.
+    fn web(answers: Vec<String>) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        port
+    }
+
+    fn settings(ports: &[u16]) -> Settings {
+        let store = |name: &str| StoreSettings { name: name.into(), description: String::new(), directory: None };
+        let web_download = WebFilter { hosts: vec!["127.0.0.1".into()], ports: ports.into(), ..WebFilter::default() };
+        Settings {
+            stores: vec![store("one"), store("two")],
+            default_store: "one".into(),
+            web_download,
+            ..Settings::default()
+        }
+    }
+
+    fn admin() -> Caller {
+        Caller {
+            user_id: "u".into(),
+            project_id: Some("p".into()),
+            roles: ["admin", "member", "reader"].map(str::to_owned).into(),
+            is_admin: true,
+            ..Caller::default()
+        }
+    }
+
+    /// Asks the service over a connection of its own.
+    fn ask(running: &Running, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
+        let kind = if path.ends_with("/stage") { "application/octet-stream" } else { "application/json" };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            running.token,
+            body.len(),
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    }
+
+    fn create(running: &Running, disk_format: &str) -> String {
+        let body = json!({"disk_format": disk_format, "container_format": "bare"}).to_string();
+        ask(running, "POST", "/v2/images", &body).1["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Imports and waits for the end; answers with the image and the task.
+    fn import(running: &Running, id: &str, body: &Value) -> (Value, Value) {
+        let (status, answer) = ask(running, "POST", &format!("/v2/images/{id}/import"), &body.to_string());
+        assert_eq!(status, 202, "{answer}");
+        loop {
+            let mut tasks = ask(running, "GET", &format!("/v2/images/{id}/tasks"), "").1;
+            let task = tasks["tasks"].as_array_mut().unwrap().pop().unwrap();
+            if task["status"] == "success" || task["status"] == "failure" {
+                return (ask(running, "GET", &format!("/v2/images/{id}"), "").1, task);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn staged_data_gets_to_all_stores_and_can_be_copied_no_further() {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let id = create(&running, "raw");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        let body = json!({"method": {"name": "glance-direct"}, "all_stores": true});
+        let (image, task) = import(&running, &id, &body);
+        assert_eq!(
+            (&image["status"], &image["stores"], &image["size"]),
+            (&json!("active"), &json!("one,two"), &json!(4))
+        );
+        assert_eq!((&image[IMPORTING], &image[FAILED], image.get(TASK)), (&json!(""), &json!(""), None));
+        assert_eq!((&task["message"], &task["result"]["image_id"]), (&json!("Copied 0 MiB"), &json!(id)));
+        assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
+        let copy = json!({"method": {"name": "copy-image"}, "stores": ["two"]}).to_string();
+        assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &copy).0, 400);
+    }
+
+    #[test]
+    fn what_is_not_what_was_declared_leaves_a_queued_image_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let id = create(&running, "qcow2");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        let (image, task) = import(&running, &id, &json!({"method": {"name": "glance-direct"}, "all_stores": true}));
+        assert_eq!(
+            (&image["status"], &image[FAILED], &image[IMPORTING]),
+            (&json!("queued"), &json!("one"), &json!(""))
+        );
+        assert_eq!(task["status"], "failure");
+        for left in ["staging", "stores/one", "stores/two"] {
+            assert_eq!(std::fs::read_dir(directory.path().join(left)).unwrap().count(), 0, "{left}");
+        }
+    }
+
+    #[test]
+    fn the_web_is_read_and_a_redirect_goes_nowhere_else() {
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndata".to_owned();
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\ndata".to_owned();
+        let away = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:1/x\r\nConnection: close\r\n\r\n".to_owned();
+        let here = "HTTP/1.1 302 Found\r\nLocation: /there\r\nConnection: close\r\n\r\n".to_owned();
+        let port = web(vec![whole.clone(), short, away, here, whole]);
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[port]), admin()).unwrap();
+        let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
+        for (status, words) in [
+            ("active", "Copied"),
+            ("queued", "broke off"),
+            ("queued", "Redirect to disallowed URL"),
+            ("active", "Copied"),
+        ] {
+            let id = create(&running, "raw");
+            let (image, task) = import(&running, &id, &body);
+            assert_eq!(image["status"], status, "{task}");
+            assert!(task["message"].as_str().unwrap().contains(words), "{task}");
+        }
+        let id = create(&running, "raw");
+        for uri in ["http://127.0.0.1:1/x", "file:///etc/passwd", "http://127.0.0.2/x"] {
+            let body = json!({"method": {"name": "web-download", "uri": uri}}).to_string();
+            assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body).0, 400, "{uri}");
+        }
+        assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_import_whose_process_ended_is_undone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (service, _) = Service::open(directory.path(), settings(&[])).unwrap();
+        let mut image = Image::new(Uuid::new_v4().to_string());
+        image.status = Status::Importing;
+        image.properties.insert(TASK.to_owned(), "task".to_owned());
+        put(&mut image, IMPORTING, &["one".to_owned(), "two".to_owned()]);
+        let task = crate::local::registry::Task {
+            id: "task".into(),
+            status: TaskStatus::Pending,
+            owner: None,
+            user_id: "u".into(),
+            image_id: image.id.clone(),
+            request_id: "r".into(),
+            input: json!({"backend": ["one", "two"]}),
+            result: None,
+            message: String::new(),
+            created_at: 1,
+            updated_at: 1,
+            expires_at: None,
+        };
+        let files = [("one", FileState::Stored), (crate::local::settings::STAGING, FileState::Staged)];
+        service
+            .registry
+            .write(|session| {
+                session.add(&image)?;
+                session.add_task(&task, "gone")?;
+                for (store, state) in files {
+                    session.add_file(store, &image.id, store, "gone")?;
+                    session.complete_file(store, state, 0, &[])?;
+                }
+                Ok::<_, Failure>(())
+            })
+            .unwrap();
+        drop(service);
+        let (service, swept) = Service::open(directory.path(), settings(&[])).unwrap();
+        assert_eq!(swept, [format!("image {}: an unfinished import", image.id)]);
+        service
+            .registry
+            .read(|session| {
+                let found = session.image(&image.id)?.unwrap();
+                assert_eq!((found.status, &found.stores[..]), (Status::Queued, &[][..]));
+                assert_eq!((found.properties.get(TASK), &*found.properties[IMPORTING]), (None, ""));
+                assert_eq!(session.task("task")?.unwrap().status, TaskStatus::Failure);
+                assert!(session.files(&image.id, FileState::Staged)?.is_empty());
+                Ok::<_, Failure>(())
+            })
+            .unwrap();
     }
 }

@@ -51,9 +51,9 @@ pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use server::Logged;
+pub use settings::{Limits, Log, Settings, StoreSettings};
 pub use v2::metadefs::Loaded;
 pub use web_download::WebFilter;
-pub use settings::{Limits, Log, Settings, StoreSettings};
 
 use crate::error::{Error, Kind, Result};
 use failure::Failure;

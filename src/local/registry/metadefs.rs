@@ -99,17 +99,8 @@ pub struct NamespaceListing {
 }
 
 /// What namespaces can be sorted by.
-pub const NAMESPACE_SORT_KEYS: [&str; 9] = [
-    "created_at",
-    "id",
-    "namespace",
-    "display_name",
-    "description",
-    "visibility",
-    "protected",
-    "owner",
-    "updated_at",
-];
+pub const NAMESPACE_SORT_KEYS: [&str; 9] =
+    ["created_at", "id", "namespace", "display_name", "description", "visibility", "protected", "owner", "updated_at"];
 
 const NAMESPACE: &str =
     "number, namespace, display_name, description, visibility, protected, owner, created_at, updated_at";
@@ -276,14 +267,8 @@ impl Session<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         let content = text(&item.content)?;
-        let added = statement.execute(params![
-            namespace,
-            kind.name(),
-            item.name,
-            content,
-            item.created_at,
-            item.updated_at
-        ])?;
+        let added =
+            statement.execute(params![namespace, kind.name(), item.name, content, item.created_at, item.updated_at])?;
         Ok(added > 0)
     }
 

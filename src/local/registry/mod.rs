@@ -21,9 +21,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavio
 
 pub use files::{FileRow, FileState};
 pub use image::{Image, Member, Status, Visibility, now};
+pub use list::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
 pub use metadefs::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing};
 pub use tasks::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
-pub use list::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
 
 use super::caller::Caller;
 use crate::error::{Error, Kind, Result};

@@ -99,18 +99,8 @@ pub struct TaskListing {
 }
 
 /// What tasks can be filtered and sorted by.
-pub const TASK_COLUMNS: [&str; 10] = [
-    "created_at",
-    "id",
-    "type",
-    "status",
-    "owner",
-    "expires_at",
-    "updated_at",
-    "image_id",
-    "request_id",
-    "user_id",
-];
+pub const TASK_COLUMNS: [&str; 10] =
+    ["created_at", "id", "type", "status", "owner", "expires_at", "updated_at", "image_id", "request_id", "user_id"];
 
 const TASK: &str = "id, status, owner, user_id, image_id, request_id, input, result, message, created_at, updated_at, \
                     expires_at";

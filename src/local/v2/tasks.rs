@@ -83,8 +83,7 @@ pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<
             Ok(session.tasks(&caller, &listing)?)
         })?;
         let views: Vec<Value> = tasks.iter().map(stub).collect();
-        let mut body =
-            json!({"tasks": views, "first": page.link("/v2/tasks", None), "schema": "/v2/schemas/tasks"});
+        let mut body = json!({"tasks": views, "first": page.link("/v2/tasks", None), "schema": "/v2/schemas/tasks"});
         if let Some(last) = tasks.last().filter(|_| tasks.len() == limit) {
             body["next"] = page.link("/v2/tasks", Some(&last.id)).into();
         }
@@ -129,9 +128,9 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
     let bad = |words: String| Err(Failure::bad_request(words));
     match body["input"]["import_from"].as_str().unwrap_or_default() {
         "" => bad("Invalid location: None".to_owned()),
-        from if from.starts_with("file:///") || from.starts_with("filesystem:///") => bad(
-            "File based imports are not allowed. Please use a non-local source of image data.".to_owned(),
-        ),
+        from if from.starts_with("file:///") || from.starts_with("filesystem:///") => {
+            bad("File based imports are not allowed. Please use a non-local source of image data.".to_owned())
+        }
         from if from.starts_with("http://") || from.starts_with("https://") => {
             bad("Tasks that make images are not supported at this site: import the data of an image.".to_owned())
         }

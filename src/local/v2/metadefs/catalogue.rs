@@ -46,9 +46,7 @@ impl Service {
             }
             Ok::<_, Failure>(loaded)
         });
-        loaded.map_err(|failure| {
-            Error::new(Kind::Io, format!("cannot load `{}`: {}", from.display(), failure.cause()))
-        })
+        loaded.map_err(|failure| Error::new(Kind::Io, format!("cannot load `{}`: {}", from.display(), failure.cause())))
     }
 }
 
@@ -73,9 +71,8 @@ fn files(from: &Path) -> Result<Vec<PathBuf>> {
 
 fn document(file: &Path) -> Result<Document> {
     let failed = |e: std::io::Error| Error::io(format!("cannot read `{}`", file.display()), &e);
-    let invalid = |what: String| {
-        Error::config(format!("`{}` is not a document of metadata definitions: {what}", file.display()))
-    };
+    let invalid =
+        |what: String| Error::config(format!("`{}` is not a document of metadata definitions: {what}", file.display()));
     let mut bytes = Vec::new();
     File::open(file).and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > LONGEST {

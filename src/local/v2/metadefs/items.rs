@@ -14,10 +14,11 @@ use crate::local::registry::{Direction, Item, ItemKind, Namespace, Session, now}
 use crate::local::server::{Asked, Payload, json as as_json, no_content};
 use crate::local::v2::images::time;
 use crate::local::v2::page::Page;
+use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::{ASSOCIATION, OBJECT, PROPERTY, Schema, TAG, TAGS};
 
 /// A definition's name and what is said of it.
-type Form = Result<(String, Map<String, Value>)>;
+pub type Form = Result<(String, Map<String, Value>)>;
 
 /// Brings what was given into form: its name, and the fields that there are.
 fn form(given: &Value, what: &str, fields: &[&str]) -> Form {
@@ -320,10 +321,6 @@ pub async fn objects(service: &Arc<Service>, asked: &mut Asked, of: &str) -> Res
     .await
 }
 
-fn pairs(query: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
-}
-
 fn shared_visibility(page: &Page) -> Result<()> {
     match page.get("visibility") {
         None | Some("" | "public" | "private" | "shared") => Ok(()),
@@ -358,12 +355,7 @@ pub async fn create_object(service: &Arc<Service>, asked: &mut Asked, of: &str) 
 }
 
 /// `GET /v2/metadefs/namespaces/{namespace}/objects/{object}`
-pub async fn show_object(
-    service: &Arc<Service>,
-    asked: &mut Asked,
-    of: &str,
-    name: &str,
-) -> Result<Response<Payload>> {
+pub async fn show_object(service: &Arc<Service>, asked: &mut Asked, of: &str, name: &str) -> Result<Response<Payload>> {
     let (caller, of, name) = (Arc::clone(&asked.caller), of.to_owned(), name.to_owned());
     read(service, move |service, session| {
         let namespace = namespace(service, session, &caller, &of, "get_metadef_object")?;
@@ -524,12 +516,7 @@ pub async fn show_tag(service: &Arc<Service>, asked: &mut Asked, of: &str, name:
 }
 
 /// `POST /v2/metadefs/namespaces/{namespace}/tags/{tag}`
-pub async fn create_tag(
-    service: &Arc<Service>,
-    asked: &mut Asked,
-    of: &str,
-    name: &str,
-) -> Result<Response<Payload>> {
+pub async fn create_tag(service: &Arc<Service>, asked: &mut Asked, of: &str, name: &str) -> Result<Response<Payload>> {
     // Of a namespace that the caller does not see, nothing is told first.
     service.read(|session| {
         let found = session.namespace(of)?.filter(|namespace| namespace.is_visible(&asked.caller));
@@ -541,12 +528,7 @@ pub async fn create_tag(
 }
 
 /// `PUT /v2/metadefs/namespaces/{namespace}/tags/{tag}`
-pub async fn update_tag(
-    service: &Arc<Service>,
-    asked: &mut Asked,
-    of: &str,
-    name: &str,
-) -> Result<Response<Payload>> {
+pub async fn update_tag(service: &Arc<Service>, asked: &mut Asked, of: &str, name: &str) -> Result<Response<Payload>> {
     let given = tag(&Value::Object(body(service, asked, TAG, &TIMES).await?))?;
     let show = |_: &Namespace, item: &Item| told_tag(item);
     update(service, asked, (of, name), "modify_metadef_tag", ItemKind::Tag, given, show).await

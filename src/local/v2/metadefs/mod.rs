@@ -51,9 +51,7 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked, path: &[&str]) ->
         (["namespaces", _, "resource_types", _], _) => Err(Failure::method_not_allowed("DELETE")),
         (["namespaces", name, "objects"], Method::GET) => items::objects(service, asked, name).await,
         (["namespaces", name, "objects"], Method::POST) => items::create_object(service, asked, name).await,
-        (["namespaces", name, "properties"], Method::GET) => {
-            items::properties(service, bodiless(asked)?, name).await
-        }
+        (["namespaces", name, "properties"], Method::GET) => items::properties(service, bodiless(asked)?, name).await,
         (["namespaces", name, "properties"], Method::POST) => items::create_property(service, asked, name).await,
         (["namespaces", name, "tags"], Method::GET) => items::tags(service, asked, name).await,
         (["namespaces", name, "tags"], Method::POST) => items::create_tags(service, asked, name).await,
@@ -75,9 +73,7 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked, path: &[&str]) ->
         (["namespaces", name, "properties", property], Method::PUT) => {
             items::update_property(service, asked, name, property).await
         }
-        (["namespaces", name, "tags", tag], Method::GET) => {
-            items::show_tag(service, bodiless(asked)?, name, tag).await
-        }
+        (["namespaces", name, "tags", tag], Method::GET) => items::show_tag(service, bodiless(asked)?, name, tag).await,
         (["namespaces", name, "tags", tag], Method::POST) => {
             items::create_tag(service, bodiless(asked)?, name, tag).await
         }
@@ -86,9 +82,7 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked, path: &[&str]) ->
             items::remove(service, bodiless(asked)?, name, plural(kind), item).await
         }
         (["namespaces", _, "tags", _], _) => Err(Failure::method_not_allowed("GET, POST, PUT, DELETE")),
-        (["namespaces", _, "objects" | "properties", _], _) => {
-            Err(Failure::method_not_allowed("GET, PUT, DELETE"))
-        }
+        (["namespaces", _, "objects" | "properties", _], _) => Err(Failure::method_not_allowed("GET, PUT, DELETE")),
         _ => Err(Failure::nothing_here()),
     }
 }
@@ -111,7 +105,8 @@ fn enforce(service: &Service, caller: &Caller, rule: &str, namespace: Option<&Na
         None => Target { owner: caller.project_id.as_deref(), member: None, visibility: None },
     };
     service.enforce_on(rule, caller, &target).map_err(|refused| {
-        let sees = rule != "get_metadef_namespace" && service.enforce_on("get_metadef_namespace", caller, &target).is_ok();
+        let sees =
+            rule != "get_metadef_namespace" && service.enforce_on("get_metadef_namespace", caller, &target).is_ok();
         if sees { refused } else { Failure::nothing_here() }
     })
 }
