@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 use uuid::Uuid;
 
@@ -35,10 +37,45 @@ pub const IMPORTING: &str = "os_glance_importing_to_stores";
 pub const FAILED: &str = "os_glance_failed_import";
 
 /// Imports that are worked on at a time; more wait.
-pub const AT_A_TIME: u32 = 4;
+const AT_A_TIME: u32 = 4;
 
 /// How often a task tells how far it is.
 const TELL: Duration = Duration::from_secs(10);
+
+/// The imports of a service that are under way.
+pub struct Imports {
+    turns: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+}
+
+impl Default for Imports {
+    fn default() -> Self {
+        Imports { turns: Arc::new(Semaphore::new(AT_A_TIME as usize)), stop: watch::Sender::new(false) }
+    }
+}
+
+impl Imports {
+    /// Lets imports end within `grace`; what is not done by then is undone.
+    pub async fn finish(&self, grace: Duration) {
+        const UNDO: Duration = Duration::from_secs(5);
+        let idle = || self.turns.acquire_many(AT_A_TIME);
+        if tokio::time::timeout(grace, idle()).await.is_err() {
+            self.stop.send_replace(true);
+            let _ = tokio::time::timeout(UNDO, idle()).await;
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match *self.stop.borrow() {
+            false => Ok(()),
+            true => Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(StatusCode::CONFLICT, "The service ended before the task did")
+}
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +107,7 @@ pub struct Import {
 pub fn start(service: &Arc<Service>, import: Import) {
     let service = Arc::clone(service);
     tokio::spawn(async move {
-        let Ok(_turn) = Arc::clone(&service.imports).acquire_owned().await else { return };
+        let Ok(_turn) = Arc::clone(&service.imports.turns).acquire_owned().await else { return };
         // What goes wrong is told by the task.
         let _ = aside(move || {
             import.run(&service);
@@ -80,15 +117,11 @@ pub fn start(service: &Arc<Service>, import: Import) {
     });
 }
 
-/// Ends when no import is under way any more.
-pub async fn idle(service: &Service) {
-    let _ = service.imports.acquire_many(AT_A_TIME).await;
-}
-
 impl Import {
     fn run(&self, service: &Service) {
         let mut made = Vec::new();
-        let outcome = self.begin(service).and_then(|()| self.carry(service, &mut made));
+        let begun = service.imports.check().and_then(|()| self.begin(service));
+        let outcome = begun.and_then(|()| self.carry(service, &mut made));
         let settled = service.registry.write(|session| self.settle(service, session, &outcome, &made));
         // What cannot be undone now is swept when the service starts again.
         for file in settled.unwrap_or_default() {
@@ -186,21 +219,29 @@ impl Import {
         let fetched = self.write(service, store, &file, |incoming, told| {
             // This thread may wait.
             Handle::current().block_on(async {
+                let mut stop = service.imports.stop.subscribe();
                 let settings = &service.settings;
-                let mut reading = Reading::begin(&settings.web_download, uri, settings.limits.stall).await?;
-                if let Some(length) = reading.length {
-                    room.check(length)?;
-                }
-                while let Some(piece) = reading.piece().await? {
-                    room.check(incoming.size() + piece.len() as u64)?;
-                    incoming.write(&piece).map_err(storage)?;
-                    told(incoming.size());
-                }
-                match reading.length {
-                    Some(length) if length != incoming.size() => {
-                        Err(Failure::bad_request(format!("{} bytes came of {length}", incoming.size())))
+                let reading = async {
+                    let mut reading = Reading::begin(&settings.web_download, uri, settings.limits.stall).await?;
+                    if let Some(length) = reading.length {
+                        room.check(length)?;
                     }
-                    _ => Ok(()),
+                    while let Some(piece) = reading.piece().await? {
+                        room.check(incoming.size() + piece.len() as u64)?;
+                        incoming.write(&piece).map_err(storage)?;
+                        told(incoming.size())?;
+                    }
+                    match reading.length {
+                        Some(length) if length != incoming.size() => {
+                            Err(Failure::bad_request(format!("{} bytes came of {length}", incoming.size())))
+                        }
+                        _ => Ok(()),
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => Err(stopped()),
+                    outcome = reading => outcome,
                 }
             })
         });
@@ -247,7 +288,7 @@ impl Import {
             let data = service.store_of(source)?.data(&source.id, size, sums).map_err(storage)?;
             while incoming.size() < size {
                 incoming.write(&data.read(incoming.size()).map_err(storage)?).map_err(storage)?;
-                told(incoming.size());
+                told(incoming.size())?;
             }
             if self.source != Source::Copy {
                 virtual_size = inspect(incoming.file(), &image, size)?;
@@ -298,7 +339,7 @@ impl Import {
         service: &Service,
         store: &Store,
         file: &str,
-        fill: impl FnOnce(&mut Incoming, &mut dyn FnMut(u64)) -> Result<()>,
+        fill: impl FnOnce(&mut Incoming, &mut dyn FnMut(u64) -> Result<()>) -> Result<()>,
     ) -> Result<Written> {
         let mut incoming = store.begin(file).map_err(storage)?;
         let mut last = Instant::now();
@@ -310,6 +351,7 @@ impl Import {
                     saved.map_err(Failure::from)
                 });
             }
+            service.imports.check()
         };
         fill(&mut incoming, &mut told)?;
         incoming.finish().map_err(storage)
@@ -595,6 +637,30 @@ mod tests {
             assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body).0, 400, "{uri}");
         }
         assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_service_that_stops_waits_for_no_web_server() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(&[port]);
+        settings.limits.grace = Duration::from_millis(50);
+        let running = start(directory.path(), settings.clone(), admin()).unwrap();
+        let id = create(&running, "raw");
+        let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
+        assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body.to_string()).0, 202);
+        // Someone has come, and is told nothing.
+        let _silent = listener.accept().unwrap();
+        let started = Instant::now();
+        drop(running);
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        let (service, swept) = Service::open(directory.path(), settings).unwrap();
+        assert!(swept.is_empty(), "{swept:?}");
+        let (image, tasks) =
+            service.registry.read(|s| Ok::<_, Failure>((s.image(&id)?.unwrap(), s.tasks_of(&id)?))).unwrap();
+        assert_eq!((image.status, image.properties.get(TASK)), (Status::Queued, None));
+        assert_eq!(tasks[0].status, TaskStatus::Failure);
     }
 
     #[test]
