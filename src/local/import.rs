@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 use uuid::Uuid;
 
@@ -35,10 +37,45 @@ pub const IMPORTING: &str = "os_glance_importing_to_stores";
 pub const FAILED: &str = "os_glance_failed_import";
 
 /// Imports that are worked on at a time; more wait.
-pub const AT_A_TIME: u32 = 4;
+const AT_A_TIME: u32 = 4;
 
 /// How often a task tells how far it is.
 const TELL: Duration = Duration::from_secs(10);
+
+/// The imports of a service that are under way.
+pub struct Imports {
+    turns: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+}
+
+impl Default for Imports {
+    fn default() -> Self {
+        Imports { turns: Arc::new(Semaphore::new(AT_A_TIME as usize)), stop: watch::Sender::new(false) }
+    }
+}
+
+impl Imports {
+    /// Lets imports end within `grace`; what is not done by then is undone.
+    pub async fn finish(&self, grace: Duration) {
+        const UNDO: Duration = Duration::from_secs(5);
+        let idle = || self.turns.acquire_many(AT_A_TIME);
+        if tokio::time::timeout(grace, idle()).await.is_err() {
+            self.stop.send_replace(true);
+            let _ = tokio::time::timeout(UNDO, idle()).await;
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match *self.stop.borrow() {
+            false => Ok(()),
+            true => Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(StatusCode::CONFLICT, "The service ended before the task did")
+}
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +107,7 @@ pub struct Import {
 pub fn start(service: &Arc<Service>, import: Import) {
     let service = Arc::clone(service);
     tokio::spawn(async move {
-        let Ok(_turn) = Arc::clone(&service.imports).acquire_owned().await else { return };
+        let Ok(_turn) = Arc::clone(&service.imports.turns).acquire_owned().await else { return };
         // What goes wrong is told by the task.
         let _ = aside(move || {
             import.run(&service);
@@ -80,15 +117,11 @@ pub fn start(service: &Arc<Service>, import: Import) {
     });
 }
 
-/// Ends when no import is under way any more.
-pub async fn idle(service: &Service) {
-    let _ = service.imports.acquire_many(AT_A_TIME).await;
-}
-
 impl Import {
     fn run(&self, service: &Service) {
         let mut made = Vec::new();
-        let outcome = self.begin(service).and_then(|()| self.carry(service, &mut made));
+        let begun = service.imports.check().and_then(|()| self.begin(service));
+        let outcome = begun.and_then(|()| self.carry(service, &mut made));
         let settled = service.registry.write(|session| self.settle(service, session, &outcome, &made));
         // What cannot be undone now is swept when the service starts again.
         for file in settled.unwrap_or_default() {
@@ -186,21 +219,29 @@ impl Import {
         let fetched = self.write(service, store, &file, |incoming, told| {
             // This thread may wait.
             Handle::current().block_on(async {
+                let mut stop = service.imports.stop.subscribe();
                 let settings = &service.settings;
-                let mut reading = Reading::begin(&settings.web_download, uri, settings.limits.stall).await?;
-                if let Some(length) = reading.length {
-                    room.check(length)?;
-                }
-                while let Some(piece) = reading.piece().await? {
-                    room.check(incoming.size() + piece.len() as u64)?;
-                    incoming.write(&piece).map_err(storage)?;
-                    told(incoming.size());
-                }
-                match reading.length {
-                    Some(length) if length != incoming.size() => {
-                        Err(Failure::bad_request(format!("{} bytes came of {length}", incoming.size())))
+                let reading = async {
+                    let mut reading = Reading::begin(&settings.web_download, uri, settings.limits.stall).await?;
+                    if let Some(length) = reading.length {
+                        room.check(length)?;
                     }
-                    _ => Ok(()),
+                    while let Some(piece) = reading.piece().await? {
+                        room.check(incoming.size() + piece.len() as u64)?;
+                        incoming.write(&piece).map_err(storage)?;
+                        told(incoming.size())?;
+                    }
+                    match reading.length {
+                        Some(length) if length != incoming.size() => {
+                            Err(Failure::bad_request(format!("{} bytes came of {length}", incoming.size())))
+                        }
+                        _ => Ok(()),
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => Err(stopped()),
+                    outcome = reading => outcome,
                 }
             })
         });
@@ -247,7 +288,7 @@ impl Import {
             let data = service.store_of(source)?.data(&source.id, size, sums).map_err(storage)?;
             while incoming.size() < size {
                 incoming.write(&data.read(incoming.size()).map_err(storage)?).map_err(storage)?;
-                told(incoming.size());
+                told(incoming.size())?;
             }
             if self.source != Source::Copy {
                 virtual_size = inspect(incoming.file(), &image, size)?;
@@ -298,7 +339,7 @@ impl Import {
         service: &Service,
         store: &Store,
         file: &str,
-        fill: impl FnOnce(&mut Incoming, &mut dyn FnMut(u64)) -> Result<()>,
+        fill: impl FnOnce(&mut Incoming, &mut dyn FnMut(u64) -> Result<()>) -> Result<()>,
     ) -> Result<Written> {
         let mut incoming = store.begin(file).map_err(storage)?;
         let mut last = Instant::now();
@@ -310,6 +351,7 @@ impl Import {
                     saved.map_err(Failure::from)
                 });
             }
+            service.imports.check()
         };
         fill(&mut incoming, &mut told)?;
         incoming.finish().map_err(storage)
@@ -438,7 +480,14 @@ pub fn sweep(service: &Service) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::local::{Caller, Running, Settings, StoreSettings, WebFilter, start};
 
     #[test]
     fn lists_of_stores_are_sorted_and_hold_each_once() {
@@ -451,5 +500,217 @@ mod tests {
         assert_eq!(image.properties[IMPORTING], "a,c");
         take(&mut image, FAILED, &stores(&["a"]));
         assert_eq!(image.properties[FAILED], "");
+    }
+
+    /// Serves each request, in turn, one of these answers; says where.
+    fn web(answers: Vec<String>) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        port
+    }
+
+    fn settings(ports: &[u16]) -> Settings {
+        let store = |name: &str| StoreSettings { name: name.into(), description: String::new(), directory: None };
+        let web_download = WebFilter { hosts: vec!["127.0.0.1".into()], ports: ports.into(), ..WebFilter::default() };
+        Settings {
+            stores: vec![store("one"), store("two")],
+            default_store: "one".into(),
+            web_download,
+            ..Settings::default()
+        }
+    }
+
+    fn admin() -> Caller {
+        Caller {
+            user_id: "u".into(),
+            project_id: Some("p".into()),
+            roles: ["admin", "member", "reader"].map(str::to_owned).into(),
+            is_admin: true,
+            ..Caller::default()
+        }
+    }
+
+    /// Asks the service over a connection of its own.
+    fn ask(running: &Running, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
+        let kind = if path.ends_with("/stage") { "application/octet-stream" } else { "application/json" };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            running.token,
+            body.len(),
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    }
+
+    fn create(running: &Running, disk_format: &str) -> String {
+        let body = json!({"disk_format": disk_format, "container_format": "bare"}).to_string();
+        ask(running, "POST", "/v2/images", &body).1["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Imports and waits for the end; answers with the image and the task.
+    fn import(running: &Running, id: &str, body: &Value) -> (Value, Value) {
+        let (status, answer) = ask(running, "POST", &format!("/v2/images/{id}/import"), &body.to_string());
+        assert_eq!(status, 202, "{answer}");
+        loop {
+            let mut tasks = ask(running, "GET", &format!("/v2/images/{id}/tasks"), "").1;
+            let task = tasks["tasks"].as_array_mut().unwrap().pop().unwrap();
+            if task["status"] == "success" || task["status"] == "failure" {
+                return (ask(running, "GET", &format!("/v2/images/{id}"), "").1, task);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn staged_data_gets_to_all_stores_and_can_be_copied_no_further() {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let id = create(&running, "raw");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        let body = json!({"method": {"name": "glance-direct"}, "all_stores": true});
+        let (image, task) = import(&running, &id, &body);
+        assert_eq!(
+            (&image["status"], &image["stores"], &image["size"]),
+            (&json!("active"), &json!("one,two"), &json!(4))
+        );
+        assert_eq!((&image[IMPORTING], &image[FAILED], image.get(TASK)), (&json!(""), &json!(""), None));
+        assert_eq!((&task["message"], &task["result"]["image_id"]), (&json!("Copied 0 MiB"), &json!(id)));
+        assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
+        let copy = json!({"method": {"name": "copy-image"}, "stores": ["two"]}).to_string();
+        assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &copy).0, 400);
+    }
+
+    #[test]
+    fn what_is_not_what_was_declared_leaves_a_queued_image_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let id = create(&running, "qcow2");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        let (image, task) = import(&running, &id, &json!({"method": {"name": "glance-direct"}, "all_stores": true}));
+        assert_eq!(
+            (&image["status"], &image[FAILED], &image[IMPORTING]),
+            (&json!("queued"), &json!("one"), &json!(""))
+        );
+        assert_eq!(task["status"], "failure");
+        for left in ["staging", "stores/one", "stores/two"] {
+            assert_eq!(std::fs::read_dir(directory.path().join(left)).unwrap().count(), 0, "{left}");
+        }
+    }
+
+    #[test]
+    fn the_web_is_read_and_a_redirect_goes_nowhere_else() {
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndata".to_owned();
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\ndata".to_owned();
+        let away = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:1/x\r\nConnection: close\r\n\r\n".to_owned();
+        let here = "HTTP/1.1 302 Found\r\nLocation: /there\r\nConnection: close\r\n\r\n".to_owned();
+        let port = web(vec![whole.clone(), short, away, here, whole]);
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[port]), admin()).unwrap();
+        let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
+        for (status, words) in [
+            ("active", "Copied"),
+            ("queued", "broke off"),
+            ("queued", "Redirect to disallowed URL"),
+            ("active", "Copied"),
+        ] {
+            let id = create(&running, "raw");
+            let (image, task) = import(&running, &id, &body);
+            assert_eq!(image["status"], status, "{task}");
+            assert!(task["message"].as_str().unwrap().contains(words), "{task}");
+        }
+        let id = create(&running, "raw");
+        for uri in ["http://127.0.0.1:1/x", "file:///etc/passwd", "http://127.0.0.2/x"] {
+            let body = json!({"method": {"name": "web-download", "uri": uri}}).to_string();
+            assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body).0, 400, "{uri}");
+        }
+        assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_service_that_stops_waits_for_no_web_server() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(&[port]);
+        settings.limits.grace = Duration::from_millis(50);
+        let running = start(directory.path(), settings.clone(), admin()).unwrap();
+        let id = create(&running, "raw");
+        let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
+        assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body.to_string()).0, 202);
+        // Someone has come, and is told nothing.
+        let _silent = listener.accept().unwrap();
+        let started = Instant::now();
+        drop(running);
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        let (service, swept) = Service::open(directory.path(), settings).unwrap();
+        assert!(swept.is_empty(), "{swept:?}");
+        let (image, tasks) =
+            service.registry.read(|s| Ok::<_, Failure>((s.image(&id)?.unwrap(), s.tasks_of(&id)?))).unwrap();
+        assert_eq!((image.status, image.properties.get(TASK)), (Status::Queued, None));
+        assert_eq!(tasks[0].status, TaskStatus::Failure);
+    }
+
+    #[test]
+    fn an_import_whose_process_ended_is_undone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (service, _) = Service::open(directory.path(), settings(&[])).unwrap();
+        let mut image = Image::new(Uuid::new_v4().to_string());
+        image.status = Status::Importing;
+        image.properties.insert(TASK.to_owned(), "task".to_owned());
+        put(&mut image, IMPORTING, &["one".to_owned(), "two".to_owned()]);
+        let task = crate::local::registry::Task {
+            id: "task".into(),
+            status: TaskStatus::Pending,
+            owner: None,
+            user_id: "u".into(),
+            image_id: image.id.clone(),
+            request_id: "r".into(),
+            input: json!({"backend": ["one", "two"]}),
+            result: None,
+            message: String::new(),
+            created_at: 1,
+            updated_at: 1,
+            expires_at: None,
+        };
+        let files = [("one", FileState::Stored), (crate::local::settings::STAGING, FileState::Staged)];
+        service
+            .registry
+            .write(|session| {
+                session.add(&image)?;
+                session.add_task(&task, "gone")?;
+                for (store, state) in files {
+                    session.add_file(store, &image.id, store, "gone")?;
+                    session.complete_file(store, state, 0, &[])?;
+                }
+                Ok::<_, Failure>(())
+            })
+            .unwrap();
+        drop(service);
+        let (service, swept) = Service::open(directory.path(), settings(&[])).unwrap();
+        assert_eq!(swept, [format!("image {}: an unfinished import", image.id)]);
+        service
+            .registry
+            .read(|session| {
+                let found = session.image(&image.id)?.unwrap();
+                assert_eq!((found.status, &found.stores[..]), (Status::Queued, &[][..]));
+                assert_eq!((found.properties.get(TASK), &*found.properties[IMPORTING]), (None, ""));
+                assert_eq!(session.task("task")?.unwrap().status, TaskStatus::Failure);
+                assert!(session.files(&image.id, FileState::Staged)?.is_empty());
+                Ok::<_, Failure>(())
+            })
+            .unwrap();
     }
 }

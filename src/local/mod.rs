@@ -60,6 +60,7 @@ pub use web_download::WebFilter;
 
 use crate::error::{Error, Kind, Result};
 use failure::Failure;
+use import::Imports;
 use policy::Policy;
 use protection::Protection;
 use registry::{FileRow, Registry};
@@ -80,7 +81,7 @@ pub struct Service {
     staging: Store,
     run: Run,
     blocks: Arc<Semaphore>,
-    imports: Arc<Semaphore>,
+    imports: Imports,
 }
 
 impl Service {
@@ -104,7 +105,7 @@ impl Service {
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
-        let imports = Arc::new(Semaphore::new(import::AT_A_TIME as usize));
+        let imports = Imports::default();
         let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
@@ -290,5 +291,5 @@ pub async fn serve(
 ) {
     let grace = service.settings.limits.grace;
     server::serve(listener, Arc::clone(&service), identity, shutdown).await;
-    let _ = tokio::time::timeout(grace, import::idle(&service)).await;
+    service.imports.finish(grace).await;
 }

@@ -1,5 +1,6 @@
 //! What follows the `?` of a list of namespaces, tags or tasks: order and page.
 
+use super::query::written;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Direction;
 
@@ -53,10 +54,10 @@ impl<'a> Page<'a> {
 
     /// Where the first page is, and the one that begins after `marker`.
     pub fn link(&self, path: &str, marker: Option<&str>) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.pairs.iter().filter(|(name, _)| *name != "marker"));
-        query.extend_pairs(marker.map(|marker| ("marker", marker)));
-        match query.finish() {
+        let pairs = self.pairs.iter().filter(|(name, _)| *name != "marker").copied();
+        let pairs = pairs.chain(marker.map(|marker| ("marker", marker)));
+        let pairs: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        match written(&pairs) {
             query if query.is_empty() => path.to_owned(),
             query => format!("{path}?{query}"),
         }

@@ -3,6 +3,7 @@
 //! `schemas.json` is what Glance 33 answers to `/v2/schemas/...`, by what
 //! follows there (<https://docs.openstack.org/api-ref/image/v2/#image-schemas>).
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use http::{Response, StatusCode};
@@ -132,10 +133,8 @@ fn find(root: &Value, schema: &Value, value: &Value, depth: usize, errors: &mut 
             ("minItems", Value::Array(items)) if (items.len() as f64) < number(rule) => {
                 wrong(format!("{} should be non-empty", python(value)));
             }
-            ("uniqueItems", Value::Array(items)) if *rule == Value::Bool(true) => {
-                if items.iter().enumerate().any(|(at, item)| items[..at].contains(item)) {
-                    wrong(format!("{} has non-unique elements", python(value)));
-                }
+            ("uniqueItems", Value::Array(items)) if *rule == Value::Bool(true) && has_twice(items) => {
+                wrong(format!("{} has non-unique elements", python(value)));
             }
             ("items", Value::Array(items)) => {
                 items.iter().for_each(|item| find(root, rule, item, depth + 1, errors));
@@ -176,6 +175,12 @@ fn find(root: &Value, schema: &Value, value: &Value, depth: usize, errors: &mut 
     }
 }
 
+/// Whether an item comes twice, in a time that grows with their number alone.
+fn has_twice(items: &[Value]) -> bool {
+    let mut seen = HashSet::new();
+    !items.iter().all(|item| seen.insert(item.to_string()))
+}
+
 fn is_of(types: &Value, value: &Value) -> bool {
     let is = |name: &Value| match name.as_str() {
         Some("null") => value.is_null(),
@@ -196,6 +201,7 @@ fn is_of(types: &Value, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -244,8 +250,7 @@ mod tests {
             ),
             (TAGS, json!({"tags": [{"name": "a", "b": 1}]}), "('b' was unexpected)"),
         ] {
-            let failure = schema.check(&value).map_err(|failure| failure.cause().to_owned());
-            let said = failure.expect_err(reason);
+            let said = schema.check(&value).unwrap_err().cause().to_owned();
             assert!(said.contains(reason), "{said}");
         }
     }

@@ -14,10 +14,11 @@ use crate::local::registry::{Direction, Item, ItemKind, Namespace, Session, now}
 use crate::local::server::{Asked, Payload, json as as_json, no_content};
 use crate::local::v2::images::time;
 use crate::local::v2::page::Page;
+use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::{ASSOCIATION, OBJECT, PROPERTY, Schema, TAG, TAGS};
 
 /// A definition's name and what is said of it.
-type Form = Result<(String, Map<String, Value>)>;
+pub type Form = Result<(String, Map<String, Value>)>;
 
 /// Brings what was given into form: its name, and the fields that there are.
 fn form(given: &Value, what: &str, fields: &[&str]) -> Form {
@@ -318,10 +319,6 @@ pub async fn objects(service: &Arc<Service>, asked: &mut Asked, of: &str) -> Res
         Ok(as_json(StatusCode::OK, &json!({"objects": found, "schema": "v2/schemas/metadefs/objects"})))
     })
     .await
-}
-
-fn pairs(query: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 fn shared_visibility(page: &Page) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing, Session, now};
 use crate::local::server::{Asked, Payload, json as as_json, no_content};
 use crate::local::v2::page::Page;
+use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::NAMESPACE;
 
 /// What a header cannot hold as it is.
@@ -73,7 +74,7 @@ impl Document {
         let mut add = |kind, name: String, content| {
             items.push((kind, Item { number: 0, name, content, created_at: now, updated_at }));
         };
-        let each = |name: &str, form: fn(&Value) -> Result<(String, Map<String, Value>)>| {
+        let each = |name: &str, form: fn(&Value) -> items::Form| {
             document.get(name).and_then(Value::as_array).map(|list| list.iter().map(form).collect::<Result<Vec<_>>>())
         };
         for (field, kind, form) in [
@@ -154,7 +155,7 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
 
 /// `GET /v2/metadefs/namespaces`
 pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
-    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(asked.query.as_bytes()).into_owned().collect();
+    let pairs = pairs(&asked.query);
     let caller = Arc::clone(&asked.caller);
     read(service, move |service, session| {
         let page = Page::read(&pairs)?;
@@ -234,7 +235,7 @@ fn missing(name: &str) -> Failure {
 pub async fn show(service: &Arc<Service>, asked: &mut Asked, name: &str) -> Result<Response<Payload>> {
     let (caller, name, query) = (Arc::clone(&asked.caller), name.to_owned(), asked.query.clone());
     read(service, move |service, session| {
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let pairs = pairs(&query);
         let page = Page::read(&pairs)?;
         public(page.get("visibility"))?;
         let namespace = session.namespace(&name)?.ok_or_else(|| missing(&name))?;
