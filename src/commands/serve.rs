@@ -61,6 +61,10 @@ const WAITING_LINES: usize = 4096;
   - {name: fast, description: SSD, directory: /srv/fast}
   default_store: fast
   disk_formats: [raw, qcow2]                # also: container_formats, import_methods
+  web_download: {hosts: [mirror.example.org], ports: [443]}
+  protected_properties:           # the first pattern that fits a name counts
+  - {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
+  - {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
   quota: {properties: 128, tags: 128, members: 128, image_size: 1099511627776, user_storage: 5000000000}
   limits: {connections: 256, stall: 60, grace: 30, page: 25, longest_page: 1000}
 
@@ -84,6 +88,11 @@ pub struct Serve {
     /// Write the clouds' entries into this clouds.yaml instead of showing them
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     write_clouds_yaml: Option<PathBuf>,
+
+    /// Load metadata definitions from this JSON document, or all in this
+    /// directory, in the form of Glance's catalogue
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    load_metadefs: Option<PathBuf>,
 
     /// Make up a new password for `admin`
     #[arg(long)]
@@ -136,6 +145,11 @@ impl Command for Serve {
         let (service, swept) = Service::open(&data_dir, config.settings)?;
         for swept in swept {
             ctx.note(&format!("swept up {swept}"));
+        }
+        if let Some(path) = &self.load_metadefs {
+            let loaded = service.load_metadefs(path)?;
+            let (new, old) = (loaded.added.len(), loaded.skipped.len());
+            ctx.note(&format!("`{}`: loaded {new} namespaces, {old} were there already", path.display()));
         }
         let mut plain = config.plain;
         let directory = match config.directory {

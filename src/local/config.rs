@@ -18,6 +18,7 @@ use super::identity::directory::{
 };
 use super::identity::password::Hash;
 use super::policy::Policy;
+use super::protection::{ProtectedProperty, Protection};
 use super::settings::{Settings, StoreSettings};
 use crate::error::{Error, Result};
 
@@ -75,6 +76,8 @@ struct File {
     disk_formats: Option<Vec<String>>,
     container_formats: Option<Vec<String>>,
     import_methods: Option<Vec<String>>,
+    web_download: WebEntry,
+    protected_properties: Vec<ProtectedEntry>,
     quota: QuotaEntry,
     limits: LimitsEntry,
 }
@@ -143,6 +146,30 @@ struct StoreEntry {
     #[serde(default)]
     description: String,
     directory: Option<PathBuf>,
+}
+
+/// From where the `web-download` import may read.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct WebEntry {
+    schemes: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
+    ports: Option<Vec<u16>>,
+}
+
+/// The roles that may touch the properties whose names the pattern finds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProtectedEntry {
+    pattern: Spanned<String>,
+    #[serde(default)]
+    create: Vec<String>,
+    #[serde(default)]
+    read: Vec<String>,
+    #[serde(default)]
+    update: Vec<String>,
+    #[serde(default)]
+    delete: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -271,6 +298,24 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
     set(&mut settings.disk_formats, &file.disk_formats);
     set(&mut settings.container_formats, &file.container_formats);
     set(&mut settings.import_methods, &file.import_methods);
+    set(&mut settings.web_download.schemes, &file.web_download.schemes);
+    set(&mut settings.web_download.hosts, &file.web_download.hosts);
+    if let Some(ports) = &file.web_download.ports {
+        settings.web_download.ports.clone_from(ports);
+    }
+    for entry in &file.protected_properties {
+        let ProtectedEntry { pattern, create, read, update, delete } = entry;
+        let roles = |list: &[String]| list.to_vec();
+        let rule = ProtectedProperty {
+            pattern: pattern.value.clone(),
+            create: roles(create),
+            read: roles(read),
+            update: roles(update),
+            delete: roles(delete),
+        };
+        Protection::new(std::slice::from_ref(&rule)).map_err(|error| wrong(pattern.defined, error.message))?;
+        settings.protected_properties.push(rule);
+    }
     let (quota, given) = (&mut settings.quota, &file.quota);
     quota.properties = given.properties.unwrap_or(quota.properties);
     quota.tags = given.tags.unwrap_or(quota.tags);

@@ -487,7 +487,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::local::{Caller, Running, Settings, StoreSettings, WebFilter, start};
+    use crate::local::{Caller, FixedToken, Running, Settings, StoreSettings, WebFilter};
 
     #[test]
     fn lists_of_stores_are_sorted_and_hold_each_once() {
@@ -527,6 +527,16 @@ mod tests {
         }
     }
 
+    /// The token of the one caller there is.
+    const TOKEN: &str = "a token";
+
+    /// Serves `directory` to an administrator.
+    fn start(directory: &std::path::Path, settings: Settings) -> Running {
+        let (service, _) = Service::open(directory, settings).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        crate::local::run(service, listener, Arc::new(FixedToken::new(TOKEN.to_owned(), admin()))).unwrap()
+    }
+
     fn admin() -> Caller {
         Caller {
             user_id: "u".into(),
@@ -545,7 +555,7 @@ mod tests {
             stream,
             "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\nContent-Type: {kind}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            running.token,
+            TOKEN,
             body.len(),
         )
         .unwrap();
@@ -577,7 +587,7 @@ mod tests {
     #[test]
     fn staged_data_gets_to_all_stores_and_can_be_copied_no_further() {
         let directory = tempfile::tempdir().unwrap();
-        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let running = start(directory.path(), settings(&[]));
         let id = create(&running, "raw");
         assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
         let body = json!({"method": {"name": "glance-direct"}, "all_stores": true});
@@ -596,7 +606,7 @@ mod tests {
     #[test]
     fn what_is_not_what_was_declared_leaves_a_queued_image_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
-        let running = start(directory.path(), settings(&[]), admin()).unwrap();
+        let running = start(directory.path(), settings(&[]));
         let id = create(&running, "qcow2");
         assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
         let (image, task) = import(&running, &id, &json!({"method": {"name": "glance-direct"}, "all_stores": true}));
@@ -618,7 +628,7 @@ mod tests {
         let here = "HTTP/1.1 302 Found\r\nLocation: /there\r\nConnection: close\r\n\r\n".to_owned();
         let port = web(vec![whole.clone(), short, away, here, whole]);
         let directory = tempfile::tempdir().unwrap();
-        let running = start(directory.path(), settings(&[port]), admin()).unwrap();
+        let running = start(directory.path(), settings(&[port]));
         let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
         for (status, words) in [
             ("active", "Copied"),
@@ -646,7 +656,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = settings(&[port]);
         settings.limits.grace = Duration::from_millis(50);
-        let running = start(directory.path(), settings.clone(), admin()).unwrap();
+        let running = start(directory.path(), settings.clone());
         let id = create(&running, "raw");
         let body = json!({"method": {"name": "web-download", "uri": format!("http://127.0.0.1:{port}/x")}});
         assert_eq!(ask(&running, "POST", &format!("/v2/images/{id}/import"), &body.to_string()).0, 202);
