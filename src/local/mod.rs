@@ -242,3 +242,6 @@ pub async fn serve(
 ) {
     server::serve(listener, service, identity, shutdown).await;
 }
+
+#[cfg(test)]
+mod tests;
