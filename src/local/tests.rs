@@ -151,7 +151,7 @@ fn an_image_from_its_making_to_its_end() {
     assert_eq!(send(&running, "PUT", &path, OCTETS, b"again").status, 409);
     assert_eq!(send(&running, "DELETE", &format!("/v2/images/{id}"), "", b"").status, 204);
     assert_eq!(get(&running, &path).status, 404);
-    assert_eq!(data_files(directory.path()), [PathBuf::new(); 0]);
+    assert!(data_files(directory.path()).is_empty());
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_service_that_cannot_wait_longer_undoes_transfers() {
     let id = raw(&running);
     let stream = half_an_upload(&running, &id);
     drop(running);
-    assert_eq!(data_files(directory.path()), [PathBuf::new(); 0]);
+    assert!(data_files(directory.path()).is_empty());
     drop(stream);
     let again = begin(directory.path(), Settings::default());
     assert_eq!(again.swept, [""; 0]);

@@ -269,7 +269,7 @@ fn assorted(registry: &Registry) {
                 _ => ("me", Visibility::Public),
             };
             let mut image = image(&format!("{:02}", (number * 37) % 60), owner, visibility);
-            image.name = [None, Some(""), Some("a"), Some("B")][number as usize % 4 ^ 1].map(str::to_owned);
+            image.name = [None, Some(""), Some("a"), Some("B")][(number as usize % 4) ^ 1].map(str::to_owned);
             image.size = [None, Some(0), Some(5)][number as usize % 3];
             image.disk_format = [None, Some("raw"), Some("iso")][number as usize % 3].map(str::to_owned);
             image.created_at = (number / 7) as i64;
