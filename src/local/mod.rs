@@ -293,3 +293,6 @@ pub async fn serve(
     server::serve(listener, Arc::clone(&service), identity, shutdown).await;
     service.imports.finish(grace).await;
 }
+
+#[cfg(test)]
+mod tests;

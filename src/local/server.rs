@@ -32,6 +32,10 @@ use super::identity as keystone;
 use super::store::Download;
 use super::v2;
 
+/// How much is read from a connection at a time, in bytes, and waits to be
+/// written to it.
+const READ: usize = 128 * 1024;
+
 /// What an answer is made of.
 pub enum Payload {
     /// Words.
@@ -276,7 +280,7 @@ pub async fn serve(
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.stall)
-            .max_buf_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(READ))
             .serve_connection(TokioIo::new(Patient::new(stream, limits.stall)), answering);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -354,6 +358,13 @@ async fn route(
     body: &mut Body,
     note: &mut Note,
 ) -> Result<Response<Payload>> {
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    let size =
+        head.uri.path().len() + head.uri.query().map_or(0, str::len) + head.headers.iter().map(size).sum::<usize>();
+    if size > service.settings.limits.header_bytes {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Failure::new(status, "The request header fields were too large"));
+    }
     let path = percent_decode_str(head.uri.path()).decode_utf8();
     let path = path.map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
     let mut path: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
@@ -477,6 +488,14 @@ impl http_body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.payload.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.payload.is_end_stream() && self.note.cause.is_none() {
+            self.note.cause = Some("the client went away before it had all".to_owned());
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -23,6 +24,9 @@ use crate::transfer::{Algorithm, Digests};
 
 /// How much is read, checked and sent at a time, in bytes.
 pub const BLOCK: usize = 256 * 1024;
+
+/// How much is written before it is brought to the disk, in bytes.
+const FLUSH: u64 = 32 << 20;
 
 /// A directory of data files.
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ impl Store {
             digests: Digests::start(&[Algorithm::Md5, Algorithm::Sha512]),
             size: 0,
             sums: Sums::default(),
+            flushing: 0,
+            flusher: None,
         })
     }
 
@@ -152,6 +158,37 @@ pub struct Incoming {
     digests: Digests,
     size: u64,
     sums: Sums,
+    /// How much had been written when the flusher was last told.
+    flushing: u64,
+    flusher: Option<Flusher>,
+}
+
+/// Brings a file to the disk while it is still being written. The kernel does
+/// not begin by itself before there is a lot, and then all of it would have to
+/// be waited for at the end.
+struct Flusher {
+    wake: SyncSender<()>,
+    thread: std::thread::JoinHandle<io::Result<()>>,
+}
+
+impl Flusher {
+    fn start(file: File) -> Self {
+        let (wake, woken) = sync_channel::<()>(1);
+        let thread = std::thread::spawn(move || woken.iter().try_for_each(|()| file.sync_data()));
+        Flusher { wake, thread }
+    }
+
+    /// Never waits: a flush that has not begun yet takes this along.
+    fn flush(&self) {
+        let _ = self.wake.try_send(());
+    }
+
+    /// Waits for what is under way. What went wrong there would not be told
+    /// again by the system.
+    fn finish(self) -> io::Result<()> {
+        drop(self.wake);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the flusher failed")))
+    }
 }
 
 /// What is known of a file when it is whole.
@@ -173,6 +210,13 @@ impl Incoming {
         self.sums.update(piece);
         self.file.write_all(piece)?;
         self.size += piece.len() as u64;
+        if self.size - self.flushing >= FLUSH {
+            self.flushing = self.size;
+            if self.flusher.is_none() {
+                self.flusher = Some(Flusher::start(self.file.try_clone()?));
+            }
+            self.flusher.as_ref().inspect(|flusher| flusher.flush());
+        }
         Ok(())
     }
 
@@ -187,7 +231,8 @@ impl Incoming {
     }
 
     /// Brings the file to the disk and gives it its name.
-    pub fn finish(self) -> io::Result<Written> {
+    pub fn finish(mut self) -> io::Result<Written> {
+        self.flusher.take().map_or(Ok(()), Flusher::finish)?;
         self.file.sync_all()?;
         std::fs::rename(&self.path, &self.finished)?;
         File::open(&self.directory)?.sync_all()?;
@@ -246,14 +291,19 @@ pub struct Download {
     stored: Arc<Stored>,
     next: u64,
     end: u64,
+    first: Option<Bytes>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Download {
-    /// The bytes from `start` up to but not including `end`.
-    pub fn new(stored: Stored, start: u64, end: u64) -> Self {
+    /// The bytes from `start` up to but not including `end`. The first of them
+    /// are read here, so that data which is bad from the beginning is told
+    /// before any answer is given.
+    pub fn begin(stored: Stored, start: u64, end: u64) -> io::Result<Self> {
         let end = end.min(stored.size);
-        Download { stored: Arc::new(stored), next: start.min(end), end, reading: None }
+        let next = start.min(end);
+        let first = if next < end { Some(stored.read(next)?) } else { None };
+        Ok(Download { stored: Arc::new(stored), next, end, first, reading: None })
     }
 
     /// How many bytes are still to come.
@@ -271,21 +321,20 @@ impl Download {
         if self.next == self.end {
             return Poll::Ready(None);
         }
-        let mut reading = match self.reading.take() {
-            Some(reading) => reading,
-            None => self.read(self.next),
-        };
-        let read = match Pin::new(&mut reading).poll(context) {
-            Poll::Ready(read) => read,
-            Poll::Pending => {
-                self.reading = Some(reading);
-                return Poll::Pending;
+        let piece = match self.first.take() {
+            Some(first) => first,
+            None => {
+                let next = self.next;
+                let mut reading = self.reading.take().unwrap_or_else(|| self.read(next));
+                let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+                    self.reading = Some(reading);
+                    return Poll::Pending;
+                };
+                match read.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
+                    Ok(piece) => piece,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
             }
-        };
-        let piece = match read {
-            Ok(Ok(piece)) => piece,
-            Ok(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Err(error) => return Poll::Ready(Some(Err(io::Error::other(error)))),
         };
         let piece = piece.slice(..piece.len().min(usize::try_from(self.left()).unwrap_or(usize::MAX)));
         self.next += piece.len() as u64;

@@ -5,7 +5,6 @@
 //! project sees is a union of parts that do not overlap (its own; public;
 //! shared with it), each of which gives no more than a page.
 
-use rusqlite::ToSql;
 use rusqlite::types::Value;
 
 use super::{COLUMNS, Image, Session, Visibility, image_of};
@@ -160,6 +159,24 @@ struct Statement {
 }
 
 impl Statement {
+    fn of(listing: &Listing) -> Self {
+        let parts = parts(listing);
+        let mut statement = Statement::default();
+        if parts.len() > 1 {
+            statement.text("SELECT * FROM (");
+        }
+        for (number, part) in parts.iter().enumerate() {
+            statement.text(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+            page(&mut statement, part, listing);
+            statement.text(")");
+        }
+        if parts.len() > 1 {
+            statement.text(")");
+            order(&mut statement, listing);
+        }
+        statement
+    }
+
     fn text(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
         self
@@ -175,28 +192,27 @@ impl Statement {
 impl Session<'_> {
     /// The page that `listing` asks for.
     pub fn list(&self, listing: &Listing) -> rusqlite::Result<Vec<Image>> {
-        let parts = parts(listing);
-        let mut statement = Statement::default();
-        if parts.len() > 1 {
-            statement.text("SELECT * FROM (");
-        }
-        for (number, part) in parts.iter().enumerate() {
-            statement.text(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-            page(&mut statement, part, listing);
-            statement.text(")");
-        }
-        if parts.len() > 1 {
-            statement.text(")");
-            order(&mut statement, listing);
-        }
+        let statement = Statement::of(listing);
         let mut prepared = self.connection.prepare_cached(&statement.sql)?;
-        let values: Vec<&dyn ToSql> = statement.values.iter().map(|value| value as &dyn ToSql).collect();
-        let mut images = prepared.query_map(&values[..], image_of)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut images = prepared
+            .query_map(rusqlite::params_from_iter(&statement.values), image_of)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         for image in &mut images {
             self.complete(image)?;
         }
         Ok(images)
     }
+}
+
+/// How the database goes about it, a step each.
+#[cfg(test)]
+pub(super) fn plan(session: &Session, listing: &Listing) -> rusqlite::Result<Vec<String>> {
+    let statement = Statement::of(listing);
+    session
+        .connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?
+        .query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3))?
+        .collect()
 }
 
 /// One of the parts that make up what a viewer sees.

@@ -402,3 +402,6 @@ fn member_of(row: &Row) -> rusqlite::Result<Member> {
         updated_at: row.get(5)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,20 +92,21 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
     })?;
     let (Some(size), false) = (image.size, files.is_empty()) else { return Ok(no_content()) };
     let part = Part::asked(asked, size)?;
-    let stored = aside(move || {
+    let Part { start, end } = part.unwrap_or(Part { start: 0, end: size });
+    let download = aside(move || {
         let mut last = Failure::internal("the image has no data file");
+        // What is lost or damaged in one store may be whole in another.
         for (file, sums) in files {
-            match shared.store(&file.store)?.data(&file.id, size, sums) {
-                Ok(stored) => return Ok(stored),
+            let stored = shared.store(&file.store)?.data(&file.id, size, sums);
+            match stored.and_then(|stored| Download::begin(stored, start, end)) {
+                Ok(download) => return Ok(download),
                 Err(error) => last = Failure::internal(format!("the store: {error}")),
             }
         }
         Err(last)
     })
     .await?;
-    let whole = Part { start: 0, end: size };
-    let Part { start, end } = part.unwrap_or(whole);
-    let mut answer = Response::new(Payload::File(Download::new(stored, start, end)));
+    let mut answer = Response::new(Payload::File(download));
     if part.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
