@@ -22,8 +22,20 @@ fn admin() -> Caller {
     }
 }
 
-fn begin(directory: &Path, settings: Settings) -> Running {
-    start(directory, settings, admin()).unwrap()
+/// A service that runs, and what it swept before.
+struct Begun {
+    url: String,
+    token: &'static str,
+    swept: Vec<String>,
+    _running: Running,
+}
+
+fn begin(directory: &Path, settings: Settings) -> Begun {
+    let (service, swept) = Service::open(directory, settings).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let token = "a token";
+    let running = run(service, listener, Arc::new(FixedToken::new(token.to_owned(), admin()))).unwrap();
+    Begun { url: running.url.clone(), token, swept, _running: running }
 }
 
 struct Answer {
@@ -43,13 +55,13 @@ impl Answer {
     }
 }
 
-fn connect(running: &Running) -> TcpStream {
+fn connect(running: &Begun) -> TcpStream {
     let stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
-fn head(running: &Running, method: &str, path: &str, headers: &str) -> String {
+fn head(running: &Begun, method: &str, path: &str, headers: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\nConnection: close\r\n{headers}\r\n",
         running.token
@@ -69,7 +81,7 @@ fn receive(mut stream: TcpStream) -> Answer {
     Answer { status, head, body: all[end + 4..].to_vec() }
 }
 
-fn send(running: &Running, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+fn send(running: &Begun, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = connect(running);
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     stream.write_all(head(running, method, path, &format!("{headers}{length}")).as_bytes()).unwrap();
@@ -77,23 +89,23 @@ fn send(running: &Running, method: &str, path: &str, headers: &str, body: &[u8])
     receive(stream)
 }
 
-fn get(running: &Running, path: &str) -> Answer {
+fn get(running: &Begun, path: &str) -> Answer {
     send(running, "GET", path, "", b"")
 }
 
 const OCTETS: &str = "Content-Type: application/octet-stream\r\n";
 
-fn create(running: &Running, fields: Value) -> String {
+fn create(running: &Begun, fields: Value) -> String {
     let answer = send(running, "POST", "/v2/images", "", fields.to_string().as_bytes());
     assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn raw(running: &Running) -> String {
+fn raw(running: &Begun) -> String {
     create(running, json!({"disk_format": "raw", "container_format": "bare"}))
 }
 
-fn status(running: &Running, id: &str) -> String {
+fn status(running: &Begun, id: &str) -> String {
     get(running, &format!("/v2/images/{id}")).json()["status"].as_str().unwrap().to_owned()
 }
 
@@ -169,7 +181,7 @@ fn data_may_come_in_chunks() {
 }
 
 /// Sends the head and the first bytes of an upload, and waits until they are taken.
-fn half_an_upload(running: &Running, id: &str) -> TcpStream {
+fn half_an_upload(running: &Begun, id: &str) -> TcpStream {
     let mut stream = connect(running);
     let headers = format!("{OCTETS}Content-Length: 1000000\r\n");
     stream.write_all(head(running, "PUT", &format!("/v2/images/{id}/file"), &headers).as_bytes()).unwrap();
