@@ -378,7 +378,7 @@ def turn(number, servers, chance, images):
         servers[1].kill()
     stop = threading.Event()
     clients = [Client(n, used, f"{options.seed}/{number}", images[n], stop) for n in range(4)]
-    beside = [Private(f"{options.seed}/{number}/{n}", images[0]) for n in range(2)] if variant == "beside" else []
+    beside = [Private(f"{options.seed}/{number}/{n}", images["beside"]) for n in range(2)] if variant == "beside" else []
     for thread in clients + beside:
         thread.start()
     time.sleep(chance.uniform(0, 0.4))
@@ -425,7 +425,7 @@ class Together(collections.ChainMap):
 print(f"seed {options.seed}", flush=True)
 chance = random.Random(options.seed)
 servers = [Server("one"), Server("two")]
-images = collections.defaultdict(dict)
+images = collections.defaultdict(dict)  # by the number of the client
 for n in range(4):
     images[n] = {}
 begun, number, wrong = time.monotonic(), 0, None

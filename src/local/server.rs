@@ -354,6 +354,12 @@ async fn route(
     body: &mut Body,
     note: &mut Note,
 ) -> Result<Response<Payload>> {
+    // The connection's own limit counts in buffers, and may let twice as much pass.
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    if note.path.len() + lines.sum::<usize>() > service.settings.limits.header_bytes {
+        let words = "The head of your request was too large for this server.";
+        return Err(Failure::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words));
+    }
     let path = percent_decode_str(head.uri.path()).decode_utf8();
     let path = path.map_err(|_| Failure::bad_request("The URL is not UTF-8."))?;
     let mut path: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
