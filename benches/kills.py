@@ -286,7 +286,23 @@ class Private(threading.Thread):
 
 
 def check(servers, images):
-    """All that must hold once everything was started again."""
+    """All that must hold once everything was started again, and soon after.
+
+    Who was not killed may only now take up the request of a client that went
+    away; so what does not hold is looked at again. What is lost stays lost.
+    """
+    for _ in range(3):
+        try:
+            return look(servers, images)
+        except Wrong as wrong:
+            counts["second looks"] += 1
+            last = wrong
+            time.sleep(1)
+    raise last
+
+
+def look(servers, images):
+    """One look at everything."""
     server = servers[0]
     registry = sqlite3.connect(f"file:{data}/registry.sqlite?mode=ro", uri=True, timeout=30)
     begun = time.monotonic()
