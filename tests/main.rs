@@ -9,6 +9,7 @@ mod completion;
 mod generated;
 mod help;
 mod image;
+mod keeps;
 mod local;
 mod serve;
 mod sign_in;

@@ -177,7 +177,10 @@ fn old_title(status: StatusCode) -> Option<&'static str> {
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Failure::internal(format!("the registry: {error}"))
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => super::pipeline::storage(std::io::ErrorKind::StorageFull.into()),
+            _ => Failure::internal(format!("the registry: {error}")),
+        }
     }
 }
 

@@ -259,7 +259,7 @@ impl Import {
                 Ok(FileRow { id: file, image_id: self.image.clone(), store: store.name.clone(), size: Some(size) })
             }
             Err(failure) => {
-                discard(service, store, &file);
+                service.discard(store, &file, |_| Ok(()));
                 Err(failure)
             }
         }
@@ -326,7 +326,7 @@ impl Import {
                 Ok(())
             }
             Err(failure) => {
-                discard(service, store, &file);
+                service.discard(store, &file, |_| Ok(()));
                 Err(failure)
             }
         }
@@ -395,15 +395,6 @@ impl Import {
     }
 }
 
-/// Gives up a file that was being written.
-fn discard(service: &Service, store: &Store, file: &str) {
-    let discarded =
-        service.registry.write(|session| session.discard_file(file, service.run.id()).map_err(Failure::from));
-    if discarded.is_ok() {
-        service.remove(store, file);
-    }
-}
-
 fn copied(size: u64) -> String {
     format!("Copied {} MiB", size >> 20)
 }
@@ -454,8 +445,11 @@ pub fn sweep(service: &Service) -> Result<Vec<String>> {
             if image.properties.get(TASK) != Some(&task.id) {
                 return Ok(garbage);
             }
-            if image.status == Status::Importing {
+            // One that had not begun is still `uploading`, and its data staged.
+            if image.status != Status::Uploading {
                 garbage.extend(session.files(&image.id, FileState::Staged)?);
+            }
+            if image.status == Status::Importing {
                 garbage.extend(session.files(&image.id, FileState::Stored)?);
             }
             for file in &garbage {

@@ -43,6 +43,7 @@ mod store;
 mod v2;
 mod web_download;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ use failure::Failure;
 use import::Imports;
 use policy::Policy;
 use protection::Protection;
-use registry::{FileRow, Registry};
+use registry::{FileRow, FileState, Registry, Session};
 use run::Run;
 use store::Store;
 
@@ -146,28 +147,59 @@ impl Service {
         }
     }
 
+    /// Gives up a file that was to become an image's, `along` with what else that changes.
+    fn discard(&self, store: &Store, file: &str, along: impl Fn(&Session) -> failure::Result<()>) {
+        let discard = || {
+            self.registry.write(|session| {
+                session.discard_file(file, self.run.id())?;
+                along(session)
+            })
+        };
+        let discarded = discard().or_else(|_| {
+            // A full disk may have no room for the registry's change while the data is there.
+            if self.read(|session| Ok(session.is_incoming(file)?))? {
+                store.remove(file).map_err(pipeline::storage)?;
+            }
+            discard()
+        });
+        // What cannot be undone now is swept when the service starts again.
+        if discarded.is_ok() {
+            self.remove(store, file);
+        }
+    }
+
     /// Undoes what processes that are no more had in hand.
     fn sweep(&self) -> failure::Result<Vec<String>> {
         let mut swept = Vec::new();
-        let runs = self.registry.read(|session| session.runs().map_err(Failure::from))?;
+        let mut runs: BTreeSet<String> = self.read(|session| Ok(session.runs()?))?.into_iter().collect();
+        runs.extend(self.run.known().map_err(pipeline::storage)?);
         for run in runs.iter().filter(|run| !self.run.is_alive(run)) {
-            let files = self.registry.write(|session| {
-                let files = session.unsettled(run)?;
-                for file in &files {
-                    session.discard_file(&file.id, self.run.id())?;
-                    let Some(mut image) = session.image(&file.image_id)? else { continue };
-                    if matches!(image.status, registry::Status::Saving | registry::Status::Uploading) {
-                        pipeline::back_to_queued(&mut image);
-                        session.save(&mut image)?;
-                    }
-                }
-                Ok::<_, Failure>(files)
+            // Data first: on a full disk the registry cannot be changed before there is room.
+            // What was being written when its process ended can become nobody's any more.
+            let listed = self.read(|session| {
+                let mut listed = session.unsettled(run, FileState::Incoming)?;
+                listed.extend(session.unsettled(run, FileState::Garbage)?);
+                Ok(listed)
             })?;
-            for file in files {
-                if let Ok(store) = self.store_of(&file) {
-                    self.remove(store, &file.id);
-                    swept.push(format!("image {}: unfinished data in store `{}`", file.image_id, file.store));
-                }
+            let is_removed = |file: &&FileRow| self.store_of(file).is_ok_and(|store| store.remove(&file.id).is_ok());
+            let removed: BTreeSet<&str> = listed.iter().filter(is_removed).map(|file| &*file.id).collect();
+            if !listed.is_empty() {
+                self.registry.write(|session| {
+                    // Looked up again: another process may sweep, too, and be done.
+                    for state in [FileState::Incoming, FileState::Garbage] {
+                        for file in session.unsettled(run, state)? {
+                            match removed.contains(&*file.id) {
+                                true => session.forget_file(&file.id)?,
+                                false => session.discard_file(&file.id, self.run.id())?,
+                            }
+                            swept.push(format!("image {}: unfinished data in store `{}`", file.image_id, file.store));
+                            if state == FileState::Incoming {
+                                pipeline::requeue(session, &file.image_id)?;
+                            }
+                        }
+                    }
+                    Ok::<_, Failure>(())
+                })?;
             }
             self.run.forget(run);
         }

@@ -280,19 +280,7 @@ impl<'a> Upload<'a> {
 
     /// Leaves a queued image and no data.
     fn undo(&self) {
-        let undone = self.service.registry.write(|session| {
-            session.discard_file(&self.file, self.service.run.id())?;
-            let Some(mut image) = session.image(&self.image.id)? else { return Ok(()) };
-            if image.status == self.image.status {
-                back_to_queued(&mut image);
-                session.save(&mut image)?;
-            }
-            Ok::<(), Failure>(())
-        });
-        // What cannot be undone now is swept when the service starts again.
-        if undone.is_ok() {
-            self.service.remove(self.store, &self.file);
-        }
+        self.service.discard(self.store, &self.file, |session| requeue(session, &self.image.id));
     }
 }
 
@@ -318,6 +306,16 @@ pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
         }
     }
     image.status = next;
+    Ok(())
+}
+
+/// Lets an image wait again whose data was on its way, and will not come.
+pub fn requeue(session: &Session, id: &str) -> Result<()> {
+    let Some(mut image) = session.image(id)? else { return Ok(()) };
+    if matches!(image.status, Status::Saving | Status::Uploading) {
+        back_to_queued(&mut image);
+        session.save(&mut image)?;
+    }
     Ok(())
 }
 

@@ -41,8 +41,7 @@ pub struct Store {
 impl Store {
     /// The store in `directory`, which is made if need be.
     pub fn open(name: String, description: String, directory: PathBuf) -> Result<Self> {
-        std::fs::create_dir_all(&directory)
-            .map_err(|e| Error::io(format!("cannot make the store `{}`", directory.display()), &e))?;
+        make(&directory).map_err(|e| Error::io(format!("cannot make the store `{}`", directory.display()), &e))?;
         Ok(Store { name, description, directory })
     }
 
@@ -66,7 +65,7 @@ impl Store {
         let file = File::options().write(true).read(true).create_new(true).open(&path)?;
         Ok(Incoming {
             file,
-            path,
+            part: Part(path),
             finished: self.finished(id),
             directory: self.directory.clone(),
             digests: Digests::start(&[Algorithm::Md5, Algorithm::Sha512]),
@@ -108,6 +107,17 @@ impl Store {
     fn unfinished(&self, id: &str) -> PathBuf {
         self.directory.join(format!("{id}.part"))
     }
+}
+
+/// Makes a directory, and has its name on the disk before anything is in it.
+fn make(directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    #[cfg(unix)]
+    for parent in directory.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
+        // One that we may not read was not made by us.
+        let _ = File::open(parent).and_then(|parent| parent.sync_all());
+    }
+    Ok(())
 }
 
 fn damaged(what: String) -> io::Error {
@@ -152,7 +162,7 @@ impl Sums {
 /// A file being written.
 pub struct Incoming {
     file: File,
-    path: PathBuf,
+    part: Part,
     finished: PathBuf,
     directory: PathBuf,
     digests: Digests,
@@ -188,6 +198,16 @@ impl Flusher {
     fn finish(self) -> io::Result<()> {
         drop(self.wake);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the flusher failed")))
+    }
+}
+
+/// The name that a file has until it is whole; gone when this is, so that a
+/// full disk has room again before anything else is to be written.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -234,7 +254,7 @@ impl Incoming {
     pub fn finish(mut self) -> io::Result<Written> {
         self.flusher.take().map_or(Ok(()), Flusher::finish)?;
         self.file.sync_all()?;
-        std::fs::rename(&self.path, &self.finished)?;
+        std::fs::rename(&self.part.0, &self.finished)?;
         File::open(&self.directory)?.sync_all()?;
         let mut sums = self.digests.finish().map_err(|e| io::Error::other(e.message))?.into_iter();
         let mut next = || sums.next().map(|(_, sum)| sum).unwrap_or_default();

@@ -221,6 +221,11 @@ impl Running {
         Running { shown, child, started: Instant::now(), deadline, peak_rss_kib: 0, stdout, stderr }
     }
 
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal: `INT` as Ctrl-C does, `TERM`, `STOP` ….
     pub fn signal(&self, name: &str) {
         // Safe std has no kill(2) but SIGKILL.

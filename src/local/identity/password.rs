@@ -119,8 +119,13 @@ pub fn kept_in(directory: &Path, anew: bool) -> Result<(Hash, Option<String>)> {
     // The system gives a temporary file to its owner alone: 0600.
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|e| failed("write", e))?;
     writeln!(file, "{hash}").and_then(|()| file.as_file().sync_all()).map_err(|e| failed("write", e))?;
-    file.persist(&path).map_err(|e| failed("write", e.error))?;
-    Ok((hash, Some(password)))
+    let placed = if anew { file.persist(&path) } else { file.persist_noclobber(&path) };
+    match placed {
+        Ok(_) => Ok((hash, Some(password))),
+        // Another process was faster: its password is the one that counts.
+        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => kept_in(directory, anew),
+        Err(e) => Err(failed("write", e.error)),
+    }
 }
 
 fn random(length: usize) -> Result<Vec<u8>> {

@@ -113,14 +113,17 @@ impl Session<'_> {
             .collect()
     }
 
-    /// The files that `run` was writing or removing.
-    pub fn unsettled(&self, run: &str) -> rusqlite::Result<Vec<FileRow>> {
+    /// The files that `run` was writing (`Incoming`) or removing (`Garbage`).
+    pub fn unsettled(&self, run: &str, state: FileState) -> rusqlite::Result<Vec<FileRow>> {
         self.connection
-            .prepare_cached(
-                "SELECT id, image_id, store, size FROM files WHERE state IN ('incoming', 'garbage') AND run = ?1",
-            )?
-            .query_map([run], file_of)?
+            .prepare_cached("SELECT id, image_id, store, size FROM files WHERE state = ?1 AND run = ?2")?
+            .query_map([state.name(), run], file_of)?
             .collect()
+    }
+
+    /// Whether the file is still being written.
+    pub fn is_incoming(&self, id: &str) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached("SELECT 1 FROM files WHERE id = ?1 AND state = 'incoming'")?.exists([id])
     }
 
     /// The bytes that the stored images of `owner` take, in all stores, not

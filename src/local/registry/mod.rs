@@ -15,9 +15,9 @@ mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 pub use files::{FileRow, FileState};
 pub use image::{Image, Member, Status, Visibility, now};
@@ -53,7 +53,7 @@ impl Registry {
             |e: rusqlite::Error| Error::new(Kind::Io, format!("cannot open the registry `{}`: {e}", path.display()));
         let mut writer =
             connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(failed)?;
-        writer.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+        use_wal(&writer).map_err(failed)?;
         // An answer that was given must survive a power cut, too.
         writer.pragma_update(None, "synchronous", "full").map_err(failed)?;
         let version = migrate(&mut writer).map_err(failed)?;
@@ -110,6 +110,20 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", "on")?;
     Ok(connection)
+}
+
+/// Has writers and readers not wait for each other. Here SQLite does not wait
+/// for another process by itself (<https://www.sqlite.org/c3ref/busy_handler.html>).
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Takes the steps that are missing; answers with the version that is there.

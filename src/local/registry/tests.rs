@@ -365,14 +365,14 @@ fn files_go_from_state_to_state() {
         session.add_file("g", "i", "slow", "run")
     });
     assert_eq!(read(&registry, |session| session.runs()), ["run"]);
-    assert_eq!(read(&registry, |session| session.unsettled("run")).len(), 2);
+    assert_eq!(read(&registry, |session| session.unsettled("run", FileState::Incoming)).len(), 2);
     assert!(write(&registry, |session| session.complete_file("f", FileState::Stored, 9, b"sums")));
     assert_eq!(read(&registry, |session| session.image("i")).unwrap().stores, ["fast"]);
     assert_eq!(read(&registry, |session| session.sums("f")), Some(b"sums".to_vec()));
     write(&registry, |session| session.discard_file("g", "other"));
     // Given up by one, it cannot be completed by the other any more.
     assert!(!write(&registry, |session| session.complete_file("g", FileState::Stored, 9, b"")));
-    assert_eq!(read(&registry, |session| session.unsettled("other")).len(), 1);
+    assert_eq!(read(&registry, |session| session.unsettled("other", FileState::Garbage)).len(), 1);
     write(&registry, |session| session.forget_file("g"));
     assert_eq!(read(&registry, |session| session.runs()), [""; 0]);
 }

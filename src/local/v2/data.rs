@@ -100,6 +100,13 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
             let stored = shared.store(&file.store)?.data(&file.id, size, sums);
             match stored.and_then(|stored| Download::begin(stored, start, end)) {
                 Ok(download) => return Ok(download),
+                // Deleted since we looked.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::NotFound
+                        && shared.read(|session| Ok(session.image(&id)?.is_none()))? =>
+                {
+                    return Err(Failure::not_found(format!("No image found with ID {id}")));
+                }
                 Err(error) => last = Failure::internal(format!("the store: {error}")),
             }
         }
