@@ -64,7 +64,7 @@ use policy::Policy;
 use protection::Protection;
 use registry::{FileRow, Registry};
 use run::Run;
-use store::Store;
+use store::{Blocks, Store};
 
 /// The blocks that may wait to be hashed and written, over all uploads: what
 /// keeps memory flat however many there are.
@@ -79,7 +79,7 @@ pub struct Service {
     stores: Vec<Store>,
     staging: Store,
     run: Run,
-    blocks: Arc<Semaphore>,
+    blocks: Arc<Blocks>,
     imports: Arc<Semaphore>,
 }
 
@@ -103,7 +103,7 @@ impl Service {
         }
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
-        let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
+        let blocks = Blocks::new(WAITING_BLOCKS);
         let imports = Arc::new(Semaphore::new(import::AT_A_TIME as usize));
         let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
         let swept = service.sweep().map_err(|failure| {

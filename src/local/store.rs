@@ -11,11 +11,12 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -23,6 +24,63 @@ use crate::transfer::{Algorithm, Digests};
 
 /// How much is read, checked and sent at a time, in bytes.
 pub const BLOCK: usize = 256 * 1024;
+
+/// The memory of data on its way in: blocks that wait to be hashed and written,
+/// over all uploads no more than so many, so that memory is flat however many
+/// uploads there are. A block is used again: fresh memory costs a fault a page.
+pub struct Blocks {
+    places: Arc<Semaphore>,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+/// Blocks kept for use again: about as many as one upload has under way.
+const SPARE: usize = 12;
+
+impl Blocks {
+    /// No more than `most` blocks may wait.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Blocks { places: Arc::new(Semaphore::new(most)), spare: Mutex::default() })
+    }
+
+    /// A block to fill.
+    pub fn empty(&self) -> Vec<u8> {
+        self.spare().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+    }
+
+    /// A block to pass on, once there is a place for it. The place is free again
+    /// when nobody holds the block any more.
+    pub async fn filled(self: &Arc<Self>, bytes: Vec<u8>) -> Option<Bytes> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some(Bytes::from_owner(Block { bytes, blocks: Arc::clone(self), _place: place }))
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Block {
+    bytes: Vec<u8>,
+    blocks: Arc<Blocks>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut spare = self.blocks.spare();
+        if spare.len() < SPARE {
+            spare.push(bytes);
+        }
+    }
+}
 
 /// A directory of data files.
 #[derive(Debug, Clone)]
@@ -208,17 +266,22 @@ pub struct Stored {
 impl Stored {
     /// The block that holds the byte at `offset`, from there on.
     pub fn read(&self, offset: u64) -> io::Result<Bytes> {
+        self.read_into(BytesMut::new(), offset)
+    }
+
+    /// As [`Stored::read`], in memory that was used before: fresh memory costs a fault a page.
+    fn read_into(&self, mut block: BytesMut, offset: u64) -> io::Result<Bytes> {
         let number = offset / BLOCK as u64;
         let start = number * BLOCK as u64;
         let length = (self.size - start).min(BLOCK as u64) as usize;
-        let mut block = vec![0; length];
+        block.resize(length, 0);
         read_exact_at(&self.file, &mut block, start)?;
         let at = number as usize * 4;
         let expected = self.sums.get(at..at + 4);
         if expected != Some(&crc32fast::hash(&block).to_le_bytes()[..]) {
             return Err(damaged(format!("file `{}` is damaged at byte {start} or soon after", self.id)));
         }
-        Ok(Bytes::from(block).slice((offset - start) as usize..))
+        Ok(block.freeze().slice((offset - start) as usize..))
     }
 }
 
@@ -247,13 +310,15 @@ pub struct Download {
     next: u64,
     end: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// What was sent before, and its memory is to be used again.
+    sent: Bytes,
 }
 
 impl Download {
     /// The bytes from `start` up to but not including `end`.
     pub fn new(stored: Stored, start: u64, end: u64) -> Self {
         let end = end.min(stored.size);
-        Download { stored: Arc::new(stored), next: start.min(end), end, reading: None }
+        Download { stored: Arc::new(stored), next: start.min(end), end, reading: None, sent: Bytes::new() }
     }
 
     /// How many bytes are still to come.
@@ -261,9 +326,9 @@ impl Download {
         self.end - self.next
     }
 
-    fn read(&self, offset: u64) -> JoinHandle<io::Result<Bytes>> {
-        let stored = Arc::clone(&self.stored);
-        tokio::task::spawn_blocking(move || stored.read(offset))
+    fn read(&mut self, offset: u64) -> JoinHandle<io::Result<Bytes>> {
+        let (stored, used) = (Arc::clone(&self.stored), std::mem::take(&mut self.sent));
+        tokio::task::spawn_blocking(move || stored.read_into(used.try_into_mut().unwrap_or_default(), offset))
     }
 
     /// The next piece.
@@ -291,6 +356,7 @@ impl Download {
         self.next += piece.len() as u64;
         if self.next < self.end {
             self.reading = Some(self.read(self.next));
+            self.sent = piece.clone();
         }
         Poll::Ready(Some(Ok(piece)))
     }

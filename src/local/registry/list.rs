@@ -2,8 +2,9 @@
 //!
 //! A page starts after its marker by the values that the marker has in the
 //! sort keys, so finding it is a seek in an index and never a count. What a
-//! project sees is a union of parts that do not overlap (its own; public;
-//! shared with it), each of which gives no more than a page.
+//! project sees is a union of parts that do not overlap (all that is public;
+//! its own of each other visibility; shared with it), each of which gives no
+//! more than a page.
 
 use rusqlite::ToSql;
 use rusqlite::types::Value;
@@ -192,9 +193,7 @@ impl Session<'_> {
         let mut prepared = self.connection.prepare_cached(&statement.sql)?;
         let values: Vec<&dyn ToSql> = statement.values.iter().map(|value| value as &dyn ToSql).collect();
         let mut images = prepared.query_map(&values[..], image_of)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        for image in &mut images {
-            self.complete(image)?;
-        }
+        self.complete(&mut images)?;
         Ok(images)
     }
 }
@@ -205,8 +204,7 @@ enum Part<'a> {
     /// Everything but the community images of other projects than this.
     Usual(Option<&'a str>),
     OfVisibility(Visibility),
-    Own(&'a str, Option<Visibility>),
-    Foreign(Option<&'a str>, Visibility),
+    Own(&'a str, Visibility),
     SharedWith(&'a str, &'a SharedWith),
 }
 
@@ -220,23 +218,21 @@ fn parts(listing: &Listing) -> Vec<Part<'_>> {
         }];
     }
     let is_wanted = |visibility: Visibility| match listing.wanted {
-        Wanted::All => true,
-        Wanted::Usual => visibility != Visibility::Community,
         Wanted::Only(only) => only == visibility,
+        _ => true,
     };
     let mut parts = Vec::new();
-    if let Some(project) = project {
-        parts.push(Part::Own(
-            project,
-            match listing.wanted {
-                Wanted::Only(only) => Some(only),
-                _ => None,
-            },
-        ));
-    }
-    for visibility in [Visibility::Public, Visibility::Community] {
-        if is_wanted(visibility) {
-            parts.push(Part::Foreign(project, visibility));
+    for visibility in [Visibility::Public, Visibility::Community, Visibility::Shared, Visibility::Private] {
+        let is_for_all = match visibility {
+            Visibility::Public => true,
+            Visibility::Community => listing.wanted != Wanted::Usual,
+            Visibility::Shared | Visibility::Private => false,
+        };
+        match project {
+            _ if !is_wanted(visibility) => {}
+            _ if is_for_all => parts.push(Part::OfVisibility(visibility)),
+            Some(project) => parts.push(Part::Own(project, visibility)),
+            None => {}
         }
     }
     if let Some(project) = project
@@ -264,16 +260,7 @@ fn page(statement: &mut Statement, part: &Part, listing: &Listing) {
         }
         Part::Own(project, visibility) => {
             statement.text(" AND owner = ").value(text(project));
-            if let Some(visibility) = visibility {
-                // The plus keeps the index on the owner, which is the narrower.
-                statement.text(" AND +visibility = ").value(text(visibility.name()));
-            }
-        }
-        Part::Foreign(project, visibility) => {
             statement.text(" AND visibility = ").value(text(visibility.name()));
-            if let Some(project) = project {
-                statement.text(" AND owner IS NOT ").value(text(project));
-            }
         }
         Part::SharedWith(project, status) => {
             statement.text(" AND +visibility = 'shared' AND +owner IS NOT ").value(text(project));
