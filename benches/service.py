@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `rimg serve` with Glance and nginx on one machine, in one run.
 
-usage: benches/service.py DIR RIMG [--mib 1024] [--rounds 5] [--seconds 3] [--most 100000]
+usage: benches/service.py DIR RIMG [--mib 1024] [--rounds 5] [--seconds 5] [--most 100000]
 
 DIR is a running cloud of tests/cloud/up, RIMG a release build; curl, wrk and
 nginx must be installed. `rimg serve` and nginx are started for the run, on
@@ -39,7 +39,7 @@ parser.add_argument("dir", type=pathlib.Path, help="a running cloud of tests/clo
 parser.add_argument("rimg", type=pathlib.Path, help="a release build of rimg")
 parser.add_argument("--mib", type=int, default=1024, help="size of the image that is moved")
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--seconds", type=int, default=3, help="how long small requests are sent, each round")
+parser.add_argument("--seconds", type=int, default=5, help="how long small requests are sent, each round")
 parser.add_argument("--most", type=int, default=100_000, help="images in the largest registry")
 options = parser.parse_args()
 
@@ -186,6 +186,8 @@ def rate(service, url):
     if "Non-2xx" in text:
         raise SystemExit(f"benches/service.py: {url} fails under load:\n{text}")
     count = int(re.search(r"(\d+) requests in", text)[1])
+    if count == 0:
+        raise SystemExit(f"benches/service.py: no answer from {url} in {options.seconds} s: --seconds is too few")
     return float(re.search(r"Requests/sec:\s*([\d.]+)", text)[1]), (service.cpu() - used) / count * 1000
 
 

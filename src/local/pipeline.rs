@@ -20,7 +20,7 @@ use super::protection::Act;
 use super::quota::Room;
 use super::registry::{FileState, Image, Session, Status};
 use super::server::Body;
-use super::store::{BLOCK, Store, Written};
+use super::store::{Blocks, Store, Written};
 use crate::disk_format::{self, Danger, DiskFormat, Inspection};
 
 /// Policy and protected properties: whether the caller may make this image.
@@ -119,9 +119,9 @@ pub async fn upload(
             let ended = piece.is_none();
             let mut piece = piece.unwrap_or_default();
             while !piece.is_empty() {
-                let now = piece.split_to(piece.len().min(BLOCK - block.len()));
+                let now = piece.split_to(piece.len().min(Blocks::SIZE - block.len()));
                 block.extend_from_slice(&now);
-                if block.len() == BLOCK && !send(service, &feed, &mut block).await {
+                if block.len() == Blocks::SIZE && !send(service, &feed, &mut block).await {
                     return Ok::<(), Failure>(());
                 }
             }
@@ -145,9 +145,10 @@ pub async fn upload(
 
 /// Passes a block on; false if nobody takes it any more.
 async fn send(service: &Service, feed: &mpsc::Sender<Message>, block: &mut Vec<u8>) -> bool {
-    let filled = std::mem::replace(block, service.blocks.empty());
-    let Some(filled) = service.blocks.filled(filled).await else { return false };
-    feed.send(Message::Piece(filled)).await.is_ok()
+    let Some(filled) = service.blocks.filled(std::mem::take(block)).await else { return false };
+    let sent = feed.send(Message::Piece(filled)).await.is_ok();
+    *block = service.blocks.empty();
+    sent
 }
 
 /// An upload under way: a file, and an image that is `saving` for it.

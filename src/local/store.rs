@@ -37,6 +37,10 @@ pub struct Blocks {
 const SPARE: usize = 12;
 
 impl Blocks {
+    /// How many bytes a block holds. Half of this costs twice the hand-overs
+    /// between threads; twice this, memory in each of many uploads.
+    pub const SIZE: usize = 128 * 1024;
+
     /// No more than `most` blocks may wait.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Blocks { places: Arc::new(Semaphore::new(most)), spare: Mutex::default() })
@@ -44,7 +48,7 @@ impl Blocks {
 
     /// A block to fill.
     pub fn empty(&self) -> Vec<u8> {
-        self.spare().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+        self.spare().pop().unwrap_or_else(|| Vec::with_capacity(Blocks::SIZE))
     }
 
     /// A block to pass on, once there is a place for it. The place is free again
