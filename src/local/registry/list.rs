@@ -176,26 +176,32 @@ impl Statement {
 impl Session<'_> {
     /// The page that `listing` asks for.
     pub fn list(&self, listing: &Listing) -> rusqlite::Result<Vec<Image>> {
-        let parts = parts(listing);
-        let mut statement = Statement::default();
-        if parts.len() > 1 {
-            statement.text("SELECT * FROM (");
-        }
-        for (number, part) in parts.iter().enumerate() {
-            statement.text(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-            page(&mut statement, part, listing);
-            statement.text(")");
-        }
-        if parts.len() > 1 {
-            statement.text(")");
-            order(&mut statement, listing);
-        }
+        let statement = select(listing);
         let mut prepared = self.connection.prepare_cached(&statement.sql)?;
         let values: Vec<&dyn ToSql> = statement.values.iter().map(|value| value as &dyn ToSql).collect();
         let mut images = prepared.query_map(&values[..], image_of)?.collect::<rusqlite::Result<Vec<_>>>()?;
         self.complete(&mut images)?;
         Ok(images)
     }
+}
+
+/// All parts of a list, merged into one page.
+fn select(listing: &Listing) -> Statement {
+    let parts = parts(listing);
+    let mut statement = Statement::default();
+    if parts.len() > 1 {
+        statement.text("SELECT * FROM (");
+    }
+    for (number, part) in parts.iter().enumerate() {
+        statement.text(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        page(&mut statement, part, listing);
+        statement.text(")");
+    }
+    if parts.len() > 1 {
+        statement.text(")");
+        order(&mut statement, listing);
+    }
+    statement
 }
 
 /// One of the parts that make up what a viewer sees.
@@ -309,7 +315,11 @@ fn after(statement: &mut Statement, marker: &Image, sort: &[(SortKey, Direction)
     let (key, direction) = sort.first().copied().unwrap_or((SortKey::Id, Direction::Ascending));
     let compare = |direction| if direction == Direction::Ascending { ">" } else { "<" };
     if sort.iter().all(|(_, other)| *other == direction) {
-        // One comparison of rows, which an index of the same keys answers.
+        // One comparison of rows, which an index of the same keys answers. But
+        // where its first key is an expression, SQLite seeks only by that key's own bound.
+        if matches!(key, SortKey::Name | SortKey::ContainerFormat | SortKey::DiskFormat | SortKey::Size) {
+            statement.text(" AND ").text(key.sql()).text(compare(direction)).text("= ").value(key.of(marker));
+        }
         statement.text(" AND (");
         for (number, (key, _)) in sort.iter().enumerate() {
             statement.text(if number == 0 { "" } else { ", " }).text(key.sql());
@@ -340,4 +350,51 @@ fn order(statement: &mut Statement, listing: &Listing) {
         statement.text(if *direction == Direction::Ascending { "" } else { " DESC" });
     }
     statement.text(" LIMIT ").value(Value::Integer(i64::try_from(listing.limit).unwrap_or(i64::MAX)));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::local::registry::{MIGRATIONS, Visibility::*};
+
+    /// However many images there are, a page reads its own and no others: a
+    /// seek for each part, in the order of an index.
+    #[test]
+    fn a_page_is_found_by_seeking() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+        let wanted =
+            [Wanted::Usual, Wanted::All].into_iter().chain([Public, Private, Shared, Community].map(Wanted::Only));
+        for (wanted, key) in wanted.flat_map(|wanted| {
+            [SortKey::CreatedAt, SortKey::UpdatedAt, SortKey::Name, SortKey::Size].map(|key| (wanted, key))
+        }) {
+            for (admin, direction, marked) in [
+                (true, Direction::Descending, true),
+                (false, Direction::Descending, false),
+                (false, Direction::Descending, true),
+                (false, Direction::Ascending, true),
+            ] {
+                let mut sort = vec![(key, direction), (SortKey::CreatedAt, direction), (SortKey::Id, direction)];
+                sort.dedup_by_key(|(key, _)| *key as u8);
+                let listing = Listing {
+                    viewer: Viewer { admin, project: Some("me".into()) },
+                    wanted,
+                    shared_with: SharedWith::Status("accepted".into()),
+                    conditions: vec![Condition::Is("os_hidden", Compare::Equal, Value::from(false))],
+                    sort,
+                    marker: marked.then(|| Image::new("id".into())),
+                    limit: 25,
+                };
+                let statement = select(&listing);
+                let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
+                let steps = plan.query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3)).unwrap();
+                let steps: Vec<String> = steps.map(|step| step.unwrap()).collect();
+                assert!(!steps.iter().any(|step| step.starts_with("SCAN images")), "{listing:?}: {steps:#?}");
+                // Sorted are only the parts, each of a page, and what is shared with the project.
+                let sorts = steps.iter().filter(|step| step.contains("TEMP B-TREE")).count();
+                assert!(sorts <= if admin { 0 } else { 2 }, "{listing:?}: {steps:#?}");
+            }
+        }
+    }
 }
