@@ -49,7 +49,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
@@ -66,7 +66,7 @@ use policy::Policy;
 use protection::Protection;
 use registry::{FileRow, FileState, Registry, Session};
 use run::Run;
-use store::Store;
+use store::{Blocks, Store};
 
 /// The blocks that may wait to be hashed and written, over all uploads: what
 /// keeps memory flat however many there are.
@@ -81,7 +81,7 @@ pub struct Service {
     stores: Vec<Store>,
     staging: Store,
     run: Run,
-    blocks: Arc<Semaphore>,
+    blocks: Arc<Blocks>,
     imports: Imports,
 }
 
@@ -105,7 +105,7 @@ impl Service {
         }
         let staging = Store::open(settings::STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
-        let blocks = Arc::new(Semaphore::new(WAITING_BLOCKS));
+        let blocks = Blocks::new(WAITING_BLOCKS);
         let imports = Imports::default();
         let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
         let swept = service.sweep().map_err(|failure| {

@@ -6,9 +6,9 @@
 use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::Service;
@@ -20,7 +20,7 @@ use super::protection::Act;
 use super::quota::Room;
 use super::registry::{FileState, Image, Session, Status};
 use super::server::Body;
-use super::store::{BLOCK, Store, Written};
+use super::store::{Blocks, Store, Written};
 use crate::disk_format::{self, Danger, DiskFormat, Inspection};
 
 /// Policy and protected properties: whether the caller may make this image.
@@ -82,8 +82,8 @@ pub enum Destination {
 
 /// What the writing thread is told.
 enum Message {
-    /// The next piece, and its share of the memory that pieces may take.
-    Piece(Bytes, OwnedSemaphorePermit),
+    /// The next piece.
+    Piece(Bytes),
     /// There are no more: all has come.
     End,
 }
@@ -113,16 +113,15 @@ pub async fn upload(
         _ = reserved => {}
     }
     let forward = async {
-        let mut block = BytesMut::new();
+        let mut block = service.blocks.empty();
         loop {
             let piece = body.piece().await?;
             let ended = piece.is_none();
             let mut piece = piece.unwrap_or_default();
             while !piece.is_empty() {
-                block.reserve(BLOCK - block.len());
-                let now = piece.split_to(piece.len().min(BLOCK - block.len()));
+                let now = piece.split_to(piece.len().min(Blocks::SIZE - block.len()));
                 block.extend_from_slice(&now);
-                if block.len() == BLOCK && !send(service, &feed, &mut block).await {
+                if block.len() == Blocks::SIZE && !send(service, &feed, &mut block).await {
                     return Ok::<(), Failure>(());
                 }
             }
@@ -145,9 +144,11 @@ pub async fn upload(
 }
 
 /// Passes a block on; false if nobody takes it any more.
-async fn send(service: &Service, feed: &mpsc::Sender<Message>, block: &mut BytesMut) -> bool {
-    let Ok(permit) = Arc::clone(&service.blocks).acquire_owned().await else { return false };
-    feed.send(Message::Piece(std::mem::take(block).freeze(), permit)).await.is_ok()
+async fn send(service: &Service, feed: &mpsc::Sender<Message>, block: &mut Vec<u8>) -> bool {
+    let Some(filled) = service.blocks.filled(std::mem::take(block)).await else { return false };
+    let sent = feed.send(Message::Piece(filled)).await.is_ok();
+    *block = service.blocks.empty();
+    sent
 }
 
 /// An upload under way: a file, and an image that is `saving` for it.
@@ -216,7 +217,7 @@ impl<'a> Upload<'a> {
         let mut incoming = self.store.begin(&self.file).map_err(storage)?;
         loop {
             match pieces.blocking_recv() {
-                Some(Message::Piece(piece, permit)) => {
+                Some(Message::Piece(piece)) => {
                     let size = incoming.size() + piece.len() as u64;
                     self.room.check(size)?;
                     if let Some(expected) = self.declared.filter(|&declared| i128::from(size) > declared) {
@@ -224,7 +225,6 @@ impl<'a> Upload<'a> {
                         return Err(Failure::bad_request(words));
                     }
                     incoming.write(&piece).map_err(storage)?;
-                    drop(permit);
                 }
                 Some(Message::End) => break,
                 None => return Err(Failure::bad_request("The body of the request was cut short.")),

@@ -11,12 +11,13 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -27,6 +28,67 @@ pub const BLOCK: usize = 256 * 1024;
 
 /// How much is written before it is brought to the disk, in bytes.
 const FLUSH: u64 = 32 << 20;
+
+/// The memory of data on its way in: blocks that wait to be hashed and written,
+/// over all uploads no more than so many, so that memory is flat however many
+/// uploads there are. A block is used again: fresh memory costs a fault a page.
+pub struct Blocks {
+    places: Arc<Semaphore>,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+/// Blocks kept for use again: about as many as one upload has under way.
+const SPARE: usize = 12;
+
+impl Blocks {
+    /// How many bytes a block holds. Half of this costs twice the hand-overs
+    /// between threads; twice this, memory in each of many uploads.
+    pub const SIZE: usize = 128 * 1024;
+
+    /// No more than `most` blocks may wait.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Blocks { places: Arc::new(Semaphore::new(most)), spare: Mutex::default() })
+    }
+
+    /// A block to fill.
+    pub fn empty(&self) -> Vec<u8> {
+        self.spare().pop().unwrap_or_else(|| Vec::with_capacity(Blocks::SIZE))
+    }
+
+    /// A block to pass on, once there is a place for it. The place is free again
+    /// when nobody holds the block any more.
+    pub async fn filled(self: &Arc<Self>, bytes: Vec<u8>) -> Option<Bytes> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some(Bytes::from_owner(Block { bytes, blocks: Arc::clone(self), _place: place }))
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Block {
+    bytes: Vec<u8>,
+    blocks: Arc<Blocks>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut spare = self.blocks.spare();
+        if spare.len() < SPARE {
+            spare.push(bytes);
+        }
+    }
+}
 
 /// A directory of data files.
 #[derive(Debug, Clone)]
@@ -273,17 +335,22 @@ pub struct Stored {
 impl Stored {
     /// The block that holds the byte at `offset`, from there on.
     pub fn read(&self, offset: u64) -> io::Result<Bytes> {
+        self.read_into(BytesMut::new(), offset)
+    }
+
+    /// As [`Stored::read`], in memory that was used before: fresh memory costs a fault a page.
+    fn read_into(&self, mut block: BytesMut, offset: u64) -> io::Result<Bytes> {
         let number = offset / BLOCK as u64;
         let start = number * BLOCK as u64;
         let length = (self.size - start).min(BLOCK as u64) as usize;
-        let mut block = vec![0; length];
+        block.resize(length, 0);
         read_exact_at(&self.file, &mut block, start)?;
         let at = number as usize * 4;
         let expected = self.sums.get(at..at + 4);
         if expected != Some(&crc32fast::hash(&block).to_le_bytes()[..]) {
             return Err(damaged(format!("file `{}` is damaged at byte {start} or soon after", self.id)));
         }
-        Ok(Bytes::from(block).slice((offset - start) as usize..))
+        Ok(block.freeze().slice((offset - start) as usize..))
     }
 }
 
@@ -313,6 +380,8 @@ pub struct Download {
     end: u64,
     first: Option<Bytes>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// What was sent before, and its memory is to be used again.
+    sent: Bytes,
 }
 
 impl Download {
@@ -323,7 +392,7 @@ impl Download {
         let end = end.min(stored.size);
         let next = start.min(end);
         let first = if next < end { Some(stored.read(next)?) } else { None };
-        Ok(Download { stored: Arc::new(stored), next, end, first, reading: None })
+        Ok(Download { stored: Arc::new(stored), next, end, first, reading: None, sent: Bytes::new() })
     }
 
     /// How many bytes are still to come.
@@ -331,9 +400,9 @@ impl Download {
         self.end - self.next
     }
 
-    fn read(&self, offset: u64) -> JoinHandle<io::Result<Bytes>> {
-        let stored = Arc::clone(&self.stored);
-        tokio::task::spawn_blocking(move || stored.read(offset))
+    fn read(&mut self, offset: u64) -> JoinHandle<io::Result<Bytes>> {
+        let (stored, used) = (Arc::clone(&self.stored), std::mem::take(&mut self.sent));
+        tokio::task::spawn_blocking(move || stored.read_into(used.try_into_mut().unwrap_or_default(), offset))
     }
 
     /// The next piece.
@@ -360,6 +429,7 @@ impl Download {
         self.next += piece.len() as u64;
         if self.next < self.end {
             self.reading = Some(self.read(self.next));
+            self.sent = piece.clone();
         }
         Poll::Ready(Some(Ok(piece)))
     }

@@ -22,15 +22,16 @@ CREATE TABLE images (
 ) STRICT, WITHOUT ROWID;
 
 -- A page is found by seeking, whoever asks: one set for who sees all, one for
--- what a project owns, one for what is open to everybody.
+-- what a project owns, one for what is open to everybody. Each part of a list
+-- is of one visibility, so that no row is read that is not in it.
 CREATE INDEX images_by_created ON images (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_updated ON images (updated_at, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_name ON images (coalesce(name, ''), created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_size ON images (coalesce(size, -1), created_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX owned_by_created ON images (owner, created_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX owned_by_updated ON images (owner, updated_at, created_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX owned_by_name ON images (owner, coalesce(name, ''), created_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX owned_by_size ON images (owner, coalesce(size, -1), created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX owned_by_created ON images (owner, visibility, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX owned_by_updated ON images (owner, visibility, updated_at, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX owned_by_name ON images (owner, visibility, coalesce(name, ''), created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX owned_by_size ON images (owner, visibility, coalesce(size, -1), created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX visible_by_created ON images (visibility, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX visible_by_updated ON images (visibility, updated_at, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX visible_by_name ON images (visibility, coalesce(name, ''), created_at, id) WHERE deleted_at IS NULL;

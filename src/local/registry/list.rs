@@ -2,8 +2,9 @@
 //!
 //! A page starts after its marker by the values that the marker has in the
 //! sort keys, so finding it is a seek in an index and never a count. What a
-//! project sees is a union of parts that do not overlap (its own; public;
-//! shared with it), each of which gives no more than a page.
+//! project sees is a union of parts that do not overlap (all that is public;
+//! its own of each other visibility; shared with it), each of which gives no
+//! more than a page.
 
 use rusqlite::types::Value;
 
@@ -197,9 +198,7 @@ impl Session<'_> {
         let mut images = prepared
             .query_map(rusqlite::params_from_iter(&statement.values), image_of)?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        for image in &mut images {
-            self.complete(image)?;
-        }
+        self.complete(&mut images)?;
         Ok(images)
     }
 }
@@ -221,8 +220,7 @@ enum Part<'a> {
     /// Everything but the community images of other projects than this.
     Usual(Option<&'a str>),
     OfVisibility(Visibility),
-    Own(&'a str, Option<Visibility>),
-    Foreign(Option<&'a str>, Visibility),
+    Own(&'a str, Visibility),
     SharedWith(&'a str, &'a SharedWith),
 }
 
@@ -236,23 +234,21 @@ fn parts(listing: &Listing) -> Vec<Part<'_>> {
         }];
     }
     let is_wanted = |visibility: Visibility| match listing.wanted {
-        Wanted::All => true,
-        Wanted::Usual => visibility != Visibility::Community,
         Wanted::Only(only) => only == visibility,
+        _ => true,
     };
     let mut parts = Vec::new();
-    if let Some(project) = project {
-        parts.push(Part::Own(
-            project,
-            match listing.wanted {
-                Wanted::Only(only) => Some(only),
-                _ => None,
-            },
-        ));
-    }
-    for visibility in [Visibility::Public, Visibility::Community] {
-        if is_wanted(visibility) {
-            parts.push(Part::Foreign(project, visibility));
+    for visibility in [Visibility::Public, Visibility::Community, Visibility::Shared, Visibility::Private] {
+        let is_for_all = match visibility {
+            Visibility::Public => true,
+            Visibility::Community => listing.wanted != Wanted::Usual,
+            Visibility::Shared | Visibility::Private => false,
+        };
+        match project {
+            _ if !is_wanted(visibility) => {}
+            _ if is_for_all => parts.push(Part::OfVisibility(visibility)),
+            Some(project) => parts.push(Part::Own(project, visibility)),
+            None => {}
         }
     }
     if let Some(project) = project
@@ -280,16 +276,7 @@ fn page(statement: &mut Statement, part: &Part, listing: &Listing) {
         }
         Part::Own(project, visibility) => {
             statement.text(" AND owner = ").value(text(project));
-            if let Some(visibility) = visibility {
-                // The plus keeps the index on the owner, which is the narrower.
-                statement.text(" AND +visibility = ").value(text(visibility.name()));
-            }
-        }
-        Part::Foreign(project, visibility) => {
             statement.text(" AND visibility = ").value(text(visibility.name()));
-            if let Some(project) = project {
-                statement.text(" AND owner IS NOT ").value(text(project));
-            }
         }
         Part::SharedWith(project, status) => {
             statement.text(" AND +visibility = 'shared' AND +owner IS NOT ").value(text(project));
@@ -338,7 +325,11 @@ fn after(statement: &mut Statement, marker: &Image, sort: &[(SortKey, Direction)
     let (key, direction) = sort.first().copied().unwrap_or((SortKey::Id, Direction::Ascending));
     let compare = |direction| if direction == Direction::Ascending { ">" } else { "<" };
     if sort.iter().all(|(_, other)| *other == direction) {
-        // One comparison of rows, which an index of the same keys answers.
+        // One comparison of rows, which an index of the same keys answers. But
+        // where its first key is an expression, SQLite seeks only by that key's own bound.
+        if matches!(key, SortKey::Name | SortKey::ContainerFormat | SortKey::DiskFormat | SortKey::Size) {
+            statement.text(" AND ").text(key.sql()).text(compare(direction)).text("= ").value(key.of(marker));
+        }
         statement.text(" AND (");
         for (number, (key, _)) in sort.iter().enumerate() {
             statement.text(if number == 0 { "" } else { ", " }).text(key.sql());
@@ -369,4 +360,51 @@ fn order(statement: &mut Statement, listing: &Listing) {
         statement.text(if *direction == Direction::Ascending { "" } else { " DESC" });
     }
     statement.text(" LIMIT ").value(Value::Integer(i64::try_from(listing.limit).unwrap_or(i64::MAX)));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::local::registry::{MIGRATIONS, Visibility::*};
+
+    /// However many images there are, a page reads its own and no others: a
+    /// seek for each part, in the order of an index.
+    #[test]
+    fn a_page_is_found_by_seeking() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+        let wanted =
+            [Wanted::Usual, Wanted::All].into_iter().chain([Public, Private, Shared, Community].map(Wanted::Only));
+        for (wanted, key) in wanted.flat_map(|wanted| {
+            [SortKey::CreatedAt, SortKey::UpdatedAt, SortKey::Name, SortKey::Size].map(|key| (wanted, key))
+        }) {
+            for (admin, direction, marked) in [
+                (true, Direction::Descending, true),
+                (false, Direction::Descending, false),
+                (false, Direction::Descending, true),
+                (false, Direction::Ascending, true),
+            ] {
+                let mut sort = vec![(key, direction), (SortKey::CreatedAt, direction), (SortKey::Id, direction)];
+                sort.dedup_by_key(|(key, _)| *key as u8);
+                let listing = Listing {
+                    viewer: Viewer { admin, project: Some("me".into()) },
+                    wanted,
+                    shared_with: SharedWith::Status("accepted".into()),
+                    conditions: vec![Condition::Is("os_hidden", Compare::Equal, Value::from(false))],
+                    sort,
+                    marker: marked.then(|| Image::new("id".into())),
+                    limit: 25,
+                };
+                let statement = Statement::of(&listing);
+                let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
+                let steps = plan.query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3)).unwrap();
+                let steps: Vec<String> = steps.map(|step| step.unwrap()).collect();
+                assert!(!steps.iter().any(|step| step.starts_with("SCAN images")), "{listing:?}: {steps:#?}");
+                // Sorted are only the parts, each of a page, and what is shared with the project.
+                let sorts = steps.iter().filter(|step| step.contains("TEMP B-TREE")).count();
+                assert!(sorts <= if admin { 0 } else { 2 }, "{listing:?}: {steps:#?}");
+            }
+        }
+    }
 }

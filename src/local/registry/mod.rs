@@ -203,7 +203,7 @@ impl Session<'_> {
     pub fn image(&self, id: &str) -> rusqlite::Result<Option<Image>> {
         let mut statement = self.connection.prepare_cached(BY_ID)?;
         let Some(mut image) = statement.query_row([id], image_of).optional()? else { return Ok(None) };
-        self.complete(&mut image)?;
+        self.complete(std::slice::from_mut(&mut image))?;
         Ok(Some(image))
     }
 
@@ -228,18 +228,45 @@ impl Session<'_> {
         self.connection.prepare_cached("SELECT 1 FROM images WHERE id = ?1")?.exists([id])
     }
 
-    /// Adds what the other tables have to say of the image.
-    fn complete(&self, image: &mut Image) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare_cached("SELECT name, value FROM properties WHERE image_id = ?1")?;
-        image.properties =
-            statement.query_map([&image.id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-        let mut statement = self.connection.prepare_cached("SELECT value FROM tags WHERE image_id = ?1")?;
-        image.tags = statement.query_map([&image.id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT store FROM files WHERE image_id = ?1 AND state = 'stored' ORDER BY number")?;
-        image.stores = statement.query_map([&image.id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(())
+    /// Adds what the other tables have to say of the images: asked once for
+    /// all, as a page is made of many small look-ups otherwise.
+    fn complete(&self, images: &mut [Image]) -> rusqlite::Result<()> {
+        let ids: Vec<&str> = images.iter().map(|image| image.id.as_str()).collect();
+        let ids = serde_json::json!(ids).to_string();
+        let mut each = |sql: &str, add: fn(&mut Image, &Row) -> rusqlite::Result<()>| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([&ids])?;
+            while let Some(row) = rows.next()? {
+                // The key of an array's element is its place in it.
+                if let Some(image) = images.get_mut(row.get::<_, u32>(0)? as usize) {
+                    add(image, row)?;
+                }
+            }
+            Ok(())
+        };
+        each(
+            "SELECT ids.key, name, properties.value FROM json_each(?1) AS ids \
+             CROSS JOIN properties ON image_id = ids.value",
+            |image, row| {
+                image.properties.insert(row.get(1)?, row.get(2)?);
+                Ok(())
+            },
+        )?;
+        each(
+            "SELECT ids.key, tags.value FROM json_each(?1) AS ids CROSS JOIN tags ON image_id = ids.value",
+            |image, row| {
+                image.tags.insert(row.get(1)?);
+                Ok(())
+            },
+        )?;
+        each(
+            "SELECT ids.key, store FROM json_each(?1) AS ids CROSS JOIN files ON image_id = ids.value \
+             WHERE state = 'stored' ORDER BY number",
+            |image, row| {
+                image.stores.push(row.get(1)?);
+                Ok(())
+            },
+        )
     }
 
     /// Records a new image.
