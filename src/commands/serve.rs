@@ -61,6 +61,8 @@ const WAITING_LINES: usize = 4096;
   - {name: fast, description: SSD, directory: /srv/fast}
   default_store: fast
   disk_formats: [raw, qcow2]                # also: container_formats, import_methods
+  web_download: {hosts: [mirror], ports: [80]}  # from where to import; `ports: []` is any port
+  metadefs: /srv/metadefs                   # documents of metadata definitions to load
   quota: {properties: 128, tags: 128, members: 128, image_size: 1099511627776, user_storage: 5000000000}
   limits: {connections: 256, stall: 60, grace: 30, page: 25, longest_page: 1000}
 
@@ -136,6 +138,9 @@ impl Command for Serve {
         let (service, swept) = Service::open(&data_dir, config.settings)?;
         for swept in swept {
             ctx.note(&format!("swept up {swept}"));
+        }
+        if let Some(documents) = &config.metadefs {
+            service.load_metadefs(documents)?;
         }
         let mut plain = config.plain;
         let directory = match config.directory {

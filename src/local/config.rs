@@ -39,12 +39,20 @@ pub struct Config {
     pub token_lifetime: SignedDuration,
     /// The passwords that stand in the file in plain text, by the user's ID.
     pub plain: BTreeMap<String, String>,
+    /// Metadata definitions to load: a document, or a directory of them.
+    pub metadefs: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let plain = BTreeMap::new();
-        Config { settings: Settings::default(), directory: None, region: None, token_lifetime: TOKEN_LIFETIME, plain }
+        Config {
+            settings: Settings::default(),
+            directory: None,
+            region: None,
+            token_lifetime: TOKEN_LIFETIME,
+            plain: BTreeMap::new(),
+            metadefs: None,
+        }
     }
 }
 
@@ -75,6 +83,8 @@ struct File {
     disk_formats: Option<Vec<String>>,
     container_formats: Option<Vec<String>>,
     import_methods: Option<Vec<String>>,
+    web_download: WebDownloadEntry,
+    metadefs: Option<PathBuf>,
     quota: QuotaEntry,
     limits: LimitsEntry,
 }
@@ -145,6 +155,15 @@ struct StoreEntry {
     directory: Option<PathBuf>,
 }
 
+/// What is not given is as in Glance.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct WebDownloadEntry {
+    schemes: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
+    ports: Option<Vec<u16>>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct QuotaEntry {
@@ -213,15 +232,15 @@ fn parse(path: &Path, text: &str) -> Result<Config> {
         return match named {
             Some(name) => Err(wrong(name.defined, format!("`{}` is of no use without `users`", name.value))),
             None => {
-                let region = file.region;
-                Ok(Config { settings, directory: None, region, token_lifetime, plain: BTreeMap::new() })
+                let (region, metadefs) = (file.region, file.metadefs);
+                Ok(Config { settings, directory: None, region, token_lifetime, plain: BTreeMap::new(), metadefs })
             }
         };
     }
     let mut plain = BTreeMap::new();
-    let region = file.region.clone();
+    let (region, metadefs) = (file.region.clone(), file.metadefs.clone());
     let directory = Some(read_directory(file, &mut plain, &wrong)?);
-    Ok(Config { settings, directory, region, token_lifetime, plain })
+    Ok(Config { settings, directory, region, token_lifetime, plain, metadefs })
 }
 
 type Wrong<'a> = dyn Fn(Location, String) -> Error + 'a;
@@ -271,6 +290,11 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
     set(&mut settings.disk_formats, &file.disk_formats);
     set(&mut settings.container_formats, &file.container_formats);
     set(&mut settings.import_methods, &file.import_methods);
+    set(&mut settings.web_download.schemes, &file.web_download.schemes);
+    set(&mut settings.web_download.hosts, &file.web_download.hosts);
+    if let Some(ports) = &file.web_download.ports {
+        settings.web_download.ports.clone_from(ports);
+    }
     let (quota, given) = (&mut settings.quota, &file.quota);
     quota.properties = given.properties.unwrap_or(quota.properties);
     quota.tags = given.tags.unwrap_or(quota.tags);
