@@ -61,7 +61,8 @@ const WAITING_LINES: usize = 4096;
   - {name: fast, description: SSD, directory: /srv/fast}
   default_store: fast
   disk_formats: [raw, qcow2]                # also: container_formats, import_methods
-  web_download: {hosts: [mirror.example.org], ports: [443]}
+  web_download: {hosts: [mirror], ports: [80]}  # from where to import; `ports: []` is any port
+  metadefs: /srv/metadefs                   # documents of metadata definitions to load
   protected_properties:           # the first pattern that fits a name counts
   - {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
   - {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
@@ -88,11 +89,6 @@ pub struct Serve {
     /// Write the clouds' entries into this clouds.yaml instead of showing them
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     write_clouds_yaml: Option<PathBuf>,
-
-    /// Load metadata definitions from this JSON document, or all in this
-    /// directory, in the form of Glance's catalogue
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
-    load_metadefs: Option<PathBuf>,
 
     /// Make up a new password for `admin`
     #[arg(long)]
@@ -146,7 +142,7 @@ impl Command for Serve {
         for swept in swept {
             ctx.note(&format!("swept up {swept}"));
         }
-        if let Some(path) = &self.load_metadefs {
+        if let Some(path) = &config.metadefs {
             let loaded = service.load_metadefs(path)?;
             let (new, old) = (loaded.added.len(), loaded.skipped.len());
             ctx.note(&format!("`{}`: loaded {new} namespaces, {old} were there already", path.display()));

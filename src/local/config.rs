@@ -40,12 +40,20 @@ pub struct Config {
     pub token_lifetime: SignedDuration,
     /// The passwords that stand in the file in plain text, by the user's ID.
     pub plain: BTreeMap<String, String>,
+    /// Metadata definitions to load: a document, or a directory of them.
+    pub metadefs: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let plain = BTreeMap::new();
-        Config { settings: Settings::default(), directory: None, region: None, token_lifetime: TOKEN_LIFETIME, plain }
+        Config {
+            settings: Settings::default(),
+            directory: None,
+            region: None,
+            token_lifetime: TOKEN_LIFETIME,
+            plain: BTreeMap::new(),
+            metadefs: None,
+        }
     }
 }
 
@@ -78,6 +86,7 @@ struct File {
     import_methods: Option<Vec<String>>,
     web_download: WebEntry,
     protected_properties: Vec<ProtectedEntry>,
+    metadefs: Option<PathBuf>,
     quota: QuotaEntry,
     limits: LimitsEntry,
 }
@@ -240,15 +249,15 @@ fn parse(path: &Path, text: &str) -> Result<Config> {
         return match named {
             Some(name) => Err(wrong(name.defined, format!("`{}` is of no use without `users`", name.value))),
             None => {
-                let region = file.region;
-                Ok(Config { settings, directory: None, region, token_lifetime, plain: BTreeMap::new() })
+                let (region, metadefs) = (file.region, file.metadefs);
+                Ok(Config { settings, directory: None, region, token_lifetime, plain: BTreeMap::new(), metadefs })
             }
         };
     }
     let mut plain = BTreeMap::new();
-    let region = file.region.clone();
+    let (region, metadefs) = (file.region.clone(), file.metadefs.clone());
     let directory = Some(read_directory(file, &mut plain, &wrong)?);
-    Ok(Config { settings, directory, region, token_lifetime, plain })
+    Ok(Config { settings, directory, region, token_lifetime, plain, metadefs })
 }
 
 type Wrong<'a> = dyn Fn(Location, String) -> Error + 'a;

@@ -61,13 +61,14 @@ pub fn is_known(name: &str) -> bool {
 /// Refuses (400) a value that the field `name` cannot hold; any other field is
 /// a property, and holds text.
 pub fn check(settings: &Settings, name: &str, value: &Value) -> Result<()> {
-    let refuse = |rule: &str, place: &str, what: String| {
+    let refuse_at = |rule: &str, place: &str, at: &str, value: &Value, what: String| {
         Err(Failure::bad_request(format!(
             "Provided object does not match schema 'image': {what}\n\nFailed validating '{rule}' in \
-             schema{place}\n\nOn instance['{name}']:\n    {}",
+             schema{place}\n\nOn instance['{name}']{at}:\n    {}",
             python(value)
         )))
     };
+    let refuse = |rule: &str, place: &str, what: String| refuse_at(rule, place, "", value, what);
     let here = format!("['properties']['{name}']");
     let wrong = |types: &str| refuse("type", &here, format!("{} is not of type {types}", python(value)));
     let is_integer = value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0);
@@ -104,13 +105,16 @@ pub fn check(settings: &Settings, name: &str, value: &Value) -> Result<()> {
         }
         Some(Kind::Tags) => {
             let Some(tags) = value.as_array() else { return wrong("'array'") };
-            for tag in tags {
+            let items = format!("{here}['items']");
+            for (index, tag) in tags.iter().enumerate() {
+                let at = format!("[{index}]");
                 match tag.as_str() {
                     None => {
-                        return refuse("type", &here, format!("{} is not of type 'string'", python(tag)));
+                        let what = format!("{} is not of type 'string'", python(tag));
+                        return refuse_at("type", &items, &at, tag, what);
                     }
                     Some(text) if text.chars().count() > 255 => {
-                        return refuse("maxLength", &here, format!("{} is too long", python(tag)));
+                        return refuse_at("maxLength", &items, &at, tag, format!("{} is too long", python(tag)));
                     }
                     Some(_) => {}
                 }

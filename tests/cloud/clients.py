@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+"""Compares `rimg serve` with Glance, as `openstack` and `glance` see them.
+
+usage: tests/cloud/clients.py DIR RIMG [PATTERN]
+
+DIR is a running cloud of tests/cloud/up, RIMG the program whose `serve` is
+compared. Runs the same commands of both clients as several users on both
+services, with nothing but the clouds' entries that each wrote, and prints
+each difference of exit code, standard output, error message or saved file.
+Fails on any that is not in ACCEPTED. With PATTERN, a regular expression, only
+differences of commands that match are printed (all are run). What it makes
+on the cloud it deletes.
+"""
+
+import atexit
+import difflib
+import hashlib
+import http.server
+import importlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+
+if len(sys.argv) not in (3, 4):
+    sys.exit(__doc__.split("\n\n")[1])
+cloud = pathlib.Path(sys.argv[1]).resolve()
+rimg = sys.argv[2] if "/" not in sys.argv[2] else os.path.abspath(sys.argv[2])
+if "COMPARE_HOME" not in os.environ:
+    # Again with the Python of the clients, and nothing in the environment that steers them.
+    home = tempfile.mkdtemp(prefix="rimg-clients-")
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith("OS_") and not name.lower().endswith("_proxy")}
+    clean |= {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "COMPARE_HOME": home,
+              "LANG": "C.UTF-8", "TZ": "UTC", "COLUMNS": "400"}
+    python = str(cloud / "venv-clients/bin/python")
+    os.execve(python, [python, __file__, str(cloud), rimg, *sys.argv[3:]], clean)
+
+import glanceclient.shell  # noqa: E402
+import glanceclient.v2.shell  # noqa: E402,F401 (imported once, not in each fork)
+import keystoneauth1.access  # noqa: E402
+import keystoneauth1.identity.generic.base  # noqa: E402
+import openstackclient.image.v2.image  # noqa: E402,F401
+import openstackclient.shell  # noqa: E402
+import yaml  # noqa: E402
+
+work = pathlib.Path(os.environ["COMPARE_HOME"])
+atexit.register(shutil.rmtree, work)
+parent = os.getpid()
+terminal = os.openpty()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is undone then, too
+tag = uuid.uuid4().hex[:8]
+
+# What may differ: of commands that match the first expression, the lines that match the second.
+ACCEPTED = [
+    # An own version of each schema, with the same names in it: the texts are rimg's.
+    (r"^glance( --\S+)* (help|explain) ", r"."),
+    # Each says where it keeps the data.
+    (r"stores list --detail|stores-info --detail", r"data_dir|chunk_size|/(fast|slow)"),
+    # Without an image cache, as here, Glance has not the versions of its API.
+    (r"versions show", r"2\.1[4678]"),
+    # Glance loads documents that name no visibility with none at all, rimg as private: only admin sees either.
+    (r"namespace.list.* private", r"OS::OperatingSystem|OS::Glance::CommonImageProperties"),
+    # The cache API answers as that of a Glance without one.
+    (r"\bcached image|glance cache-", r"."),
+    # The cloud has the project of its services, too.
+    (r"project list", r"service"),
+]
+
+# Lists of metadata definitions: those loaded in the same second come by their random IDs, the rest as it happens.
+UNORDERED = r"metadef .*\blist|md-\S*list|md-namespace-show|metadef namespace show"
+
+# One command a line: user, client, arguments. `{name}` is an image's ID (the same on both), a project's ID,
+# or a name with this run's tag in it: see `words`. Lines that start with `@` are waits and captures.
+COMMANDS = pathlib.Path(__file__).with_suffix(".txt")
+
+
+class Place:
+    """One of the two services."""
+
+    def __init__(self, name, clouds, prefix):
+        self.name, self.clouds = name, clouds
+        self.entries = {entry.removeprefix(prefix): (entry, value)
+                        for entry, value in yaml.safe_load(clouds.read_text())["clouds"].items()}
+        self.directory = work / name
+        self.directory.mkdir()
+        self.words, self.old = {}, set()
+        # Whether clients are given a token: Keystone takes most of the time for a new one.
+        self.signed_in = False
+        self.access = {user: self.sign_in(user) for user in self.entries}
+        self.glance = self.access["admin"].service_catalog.url_for(service_type="image")
+        self.auth_url = self.entries["admin"][1]["auth"]["auth_url"]
+
+    def sign_in(self, user):
+        """Gets a token, without a client."""
+        auth = self.entries[user][1]["auth"]
+        domain = {"id": "default"}
+        body = {"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": auth["username"], "password": auth["password"], "domain": domain}}},
+            "scope": {"project": {"name": auth["project_name"], "domain": domain}}}}
+        request = urllib.request.Request(auth["auth_url"] + "/auth/tokens", json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as reply:
+            return keystoneauth1.access.create(body=json.load(reply), auth_token=reply.headers["X-Subject-Token"])
+
+    def get(self, url):
+        request = urllib.request.Request(url, headers={"X-Auth-Token": self.access["admin"].auth_token})
+        with urllib.request.urlopen(request) as reply:
+            return json.load(reply)
+
+    def all(self, path, key):
+        while path:
+            page = self.get(self.glance + path)
+            yield from page[key]
+            path = page.get("next")
+
+    def environment(self, user):
+        """Just what the service wrote, as clouds.yaml and as an openrc."""
+        name, entry = self.entries[user]
+        variables = {"OS_CLIENT_CONFIG_FILE": str(self.clouds), "OS_CLOUD": name}
+        openrc = {"OS_" + key.upper(): value for key, value in entry["auth"].items()}
+        openrc |= {"OS_REGION_NAME": entry["region_name"],
+                   "OS_IDENTITY_API_VERSION": str(entry["identity_api_version"])}
+        return {"openstack": variables, "glance": openrc}
+
+    def start(self, user, client, arguments, given):
+        return Client(self, user, client, [self.said(word) for word in arguments], given)
+
+    def said(self, text):
+        return re.sub(r"\{(\w+)\}", lambda found: self.words.get(found[1], found[0]), text)
+
+    def plain(self, text):
+        """Output without what cannot be the same on two services."""
+        try:
+            # Neither tags nor properties have an order.
+            text = json.dumps(sort_tags(json.loads(text)), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        except ValueError:
+            pass
+        for word, value in self.words.items():
+            if word.startswith("task_"):
+                text = text.replace(value, f"<{word}>")
+        text = re.sub(r"\{'os_hidden'.*\}", lambda found: ", ".join(sorted(found[0].strip("{}").split(", "))), text)
+        text = "".join(line for line in text.splitlines(keepends=True) if not any(old in line for old in self.old))
+        text = text.replace(self.auth_url, "<identity>").replace(self.glance, "<glance>")
+        text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?", r"<time>", text)
+        # Glance quotes its schema where a value breaks it, as Python writes it; rimg leaves that out.
+        text = re.sub(r"(\n+|:: )\{(?=&#x27;|').*?\}(:|\n+) ?(?=On instance)", r": ", text, flags=re.DOTALL)
+        text = re.sub(r"\breq-[-0-9a-f]{36}", "<request>", text)
+        known = set(self.words.values())
+        text = re.sub(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}",
+                      lambda found: found[0] if found[0] in known else "<id>", text)
+        text = re.sub(r"gAAAA[-\w=]+", "<token>", text)
+        return re.sub(r" {2,}", " ", re.sub(r"-{4,}", "---", text))
+
+
+def sort_tags(value):
+    if isinstance(value, dict):
+        return {key: sorted(one, key=str) if key == "tags" else sort_tags(one) for key, one in value.items()}
+    return [sort_tags(one) for one in value] if isinstance(value, list) else value
+
+
+class Client:
+    """One run of a client, in a fork: most of its time would go into imports."""
+
+    def __init__(self, place, user, client, arguments, given):
+        self.output = [tempfile.TemporaryFile(dir=work) for _ in range(2)]
+        self.place, self.command = place, " ".join([client, *arguments])
+        sys.stdout.flush()
+        self.process = os.fork()
+        if self.process == 0:
+            code = 70
+            try:
+                os.dup2(self.output[0].fileno(), 1)
+                os.dup2(self.output[1].fileno(), 2)
+                os.chdir(place.directory)
+                # Both take anything but a terminal for image data.
+                os.dup2(terminal[1] if given is None else os.open(given, os.O_RDONLY), 0)
+                sys.stdin = open(0)
+                os.environ.update(place.environment(user)[client])
+                if place.signed_in:
+                    access = place.access[user]
+                    keystoneauth1.identity.generic.base.BaseGenericPlugin.get_auth_ref = lambda *_, **__: access
+                sys.argv = [client, *arguments]
+                code = {"openstack": lambda: openstackclient.shell.main(arguments),
+                        "glance": glanceclient.shell.main}[client]()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code or 0)
+
+    def wait(self):
+        """Exit code, standard output, standard error, digests of the files saved."""
+        _, status = os.waitpid(self.process, 0)
+        for file in self.output:
+            file.seek(0)
+        out, error = (self.place.plain(file.read().decode(errors="backslashreplace")) for file in self.output)
+        files = []
+        for file in sorted(self.place.directory.glob("out*")):
+            files.append(f"{file.name}: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
+            file.unlink()
+        if re.search(UNORDERED, self.command):
+            out = "".join(sorted(out.splitlines(keepends=True)))
+        return f"exit code {os.waitstatus_to_exitcode(status)}\n", out, error, "".join(files)
+
+
+def import_all(place):
+    """Imports what a run of each client does, once for all forks."""
+    for client, arguments in (("openstack", ["image", "import", "info"]), ("glance", ["import-info"])):
+        read, write = os.pipe()
+        process = os.fork()
+        if process == 0:
+            try:
+                os.environ.update(place.environment("admin")[client])
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                sys.argv = [client, *arguments]
+                {"openstack": lambda: openstackclient.shell.main(arguments), "glance": glanceclient.shell.main}[client]()
+            except SystemExit:
+                pass
+            finally:
+                os.write(write, "\n".join(sys.modules).encode()[:60000])
+                os._exit(0)
+        os.waitpid(process, 0)
+        for name in os.read(read, 65536).decode().split("\n"):
+            if name != "__main__":
+                try:
+                    importlib.import_module(name)
+                except Exception:  # made up by a library, or no longer whole: it is not needed here
+                    pass
+
+
+def web_server():
+    """Serves the data, in a process of its own."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *a: http.server.SimpleHTTPRequestHandler(*a, directory=work / "web"))
+    process = os.fork()
+    if process == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            server.serve_forever()
+        finally:
+            os._exit(0)
+    atexit.register(lambda: os.getpid() == parent and os.kill(process, signal.SIGKILL))
+    return server.server_port
+
+
+def serve(real):
+    """Starts `rimg serve` with the users of the cloud, answers where its clouds.yaml is."""
+    users = []
+    for user in real.entries:
+        grants = [{"project": user, "roles": ["admin"] if user == "admin" else ["member", "reader"]}]
+        grants += [{"system": True, "roles": ["admin"]}] if user == "admin" else []
+        users.append({"name": user, "password": "secret", "roles": grants})
+    config = {
+        "region": "RegionOne", "stores": [{"name": "fast"}, {"name": "slow"}], "users": users,
+        # With the IDs of the cloud, so that those need no translation.
+        "projects": [{"name": user, "id": real.words[user]} for user in real.entries],
+        "web_download": {"hosts": ["127.0.0.1", "localhost"], "ports": []},
+        "metadefs": str(cloud / "venv/etc/glance/metadefs"),
+    }
+    (work / "serve.yaml").write_text(json.dumps(config))
+    clouds = work / "clouds.yaml"
+    arguments = ["-q", "serve", "--listen", "127.0.0.1:0", "--data-dir", work / "data", "--config", work / "serve.yaml"]
+    process = subprocess.Popen([rimg, *arguments, "--write-clouds-yaml", clouds], stdin=subprocess.DEVNULL)
+    atexit.register(lambda: os.getpid() == parent and (process.terminate(), process.wait()))
+    for _ in range(300):
+        if clouds.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    if not clouds.exists():
+        sys.exit("`rimg serve` does not start")
+    return clouds
+
+
+def settled(place, image):
+    """Waits until no task of an image is under way; the last one made is `{task_image}` from now on."""
+    for _ in range(300):
+        tasks = place.get(f"{place.glance}/v2/images/{image}/tasks")["tasks"]
+        if tasks and all(task["status"] in ("success", "failure") for task in tasks):
+            new = [task for task in tasks if task["id"] not in place.words.values()]
+            return max(new or tasks, key=lambda task: task["created_at"])["id"]
+        time.sleep(0.1)
+    sys.exit(f"{place.name}: an import of {image} does not end: {tasks}")
+
+
+def files():
+    """What is uploaded, the same on both."""
+    web = work / "web"
+    web.mkdir()
+    (web / "data").write_bytes(b"some data\n" * 1000)
+    (web / "iso").write_bytes(bytes(32769) + b"CD001" + bytes(4096))
+    (web / "qcow2").write_bytes(b"QFI\xfb" + bytes([0, 0, 0, 3] + [0] * 16 + [0, 0, 0, 0, 0, 0, 16, 0]) + bytes(66000))
+    (web / "empty").write_bytes(b"")
+    namespace = {"namespace": f"Import::{tag}", "display_name": "imported", "description": "of a file",
+                 "visibility": "public", "protected": False,
+                 "resource_type_associations": [{"name": "OS::Glance::Image", "prefix": "hw_"}],
+                 "properties": {"cpus": {"title": "CPUs", "type": "integer", "minimum": 1, "description": "how many"}},
+                 "objects": [{"name": "thing", "description": "a thing", "required": [], "properties": {
+                     "depth": {"title": "Depth", "type": "number", "description": "how deep"}}}],
+                 "tags": [{"name": "one"}, {"name": "two"}]}
+    (web / "namespace").write_text(json.dumps(namespace))
+
+
+def everything(place, what):
+    paths = {"images": ["images?visibility=all", "images?visibility=all&os_hidden=true"], "tasks": ["tasks"]}[what]
+    return [one for path in paths for one in place.all(f"/v2/{path}", what)]
+
+
+def delete(place):
+    """Deletes what the commands left."""
+    for image in everything(place, "images"):
+        # Not those of another run.
+        if image["id"] in place.words.values() or tag in image["tags"] + [image["name"]]:
+            if image["protected"]:
+                place.start("admin", "openstack", ["image", "set", "--unprotected", image["id"]], None).wait()
+            place.start("admin", "openstack", ["image", "delete", image["id"]], None).wait()
+    for namespace in list(place.all("/v2/metadefs/namespaces", "namespaces")):
+        if tag in namespace["namespace"]:
+            if namespace["protected"]:
+                arguments = ["image", "metadef", "namespace", "set", "--unprotected", namespace["namespace"]]
+                place.start("admin", "openstack", arguments, None).wait()
+            place.start("admin", "openstack", ["image", "metadef", "namespace", "delete", namespace["namespace"]],
+                        None).wait()
+
+
+files()
+port = web_server()
+renamed = work / "cloud.yaml"
+names = {"devstack-admin": "rimg-admin", "devstack": "rimg-demo", "devstack-other": "rimg-other"}
+renamed.write_text(json.dumps({"clouds": {
+    names[name]: entry for name, entry in yaml.safe_load((cloud / "clouds.yaml").read_text())["clouds"].items()}}))
+real = Place("glance", renamed, "rimg-")
+words = {"tag": tag, "web": f"http://127.0.0.1:{port}", "none": str(uuid.uuid4())}
+for project in real.get(real.auth_url + "/projects")["projects"]:
+    words.setdefault(project["name"], project["id"])
+text = COMMANDS.read_text()
+for word in set(re.findall(r"\{(\w+)\}", text)) - set(words):
+    if not word.startswith("task_"):
+        words[word] = str(uuid.uuid5(uuid.NAMESPACE_URL, tag + word))
+real.words = dict(words)
+real.old = {one["id"] for what in ("images", "tasks") for one in everything(real, what)}
+mine = Place("rimg", serve(real), "rimg-")
+mine.words = dict(words)
+places = [real, mine]
+for place in places:
+    for file in ("data", "iso", "qcow2", "empty", "namespace"):
+        shutil.copy(work / "web" / file, place.directory)
+
+import_all(mine)
+count = differing = accepted = 0
+try:
+    for line in text.splitlines():
+        user, _, command = line.partition(" ")
+        if not user or user.startswith("#"):
+            continue
+        if user == "@signed-in":
+            real.signed_in = True
+            continue
+        if user == "@settled":
+            for place in places:
+                place.words["task_" + command] = settled(place, place.words[command])
+            continue
+        command, _, given = command.partition(" < ")
+        client, *arguments = shlex.split(command)
+        count += 1
+        print(line, file=sys.stderr, flush=True)
+        runs = [place.start(user, client, arguments, place.directory / given if given else None) for place in places]
+        ends = [run.wait() for run in runs]
+        if ends[0] == ends[1]:
+            continue
+        allowed = [re.compile(shape) for which, shape in ACCEPTED if re.search(which, command)]
+        left = [[row for row in "".join(end).splitlines(keepends=True) if not any(one.search(row) for one in allowed)]
+                for end in ends]
+        if left[0] == left[1]:
+            accepted += 1
+            continue
+        differing += 1
+        if len(sys.argv) == 3 or re.search(sys.argv[3], command):
+            diff = "".join(f"  {row.rstrip()}\n" for row in difflib.unified_diff(*left, "glance", "rimg", n=0))
+            print(f"{line}\n{diff}", flush=True)
+finally:
+    if os.getpid() == parent:
+        delete(real)
+same = count - differing - accepted
+print(f"clients: {count} commands: {same} the same, {accepted} differ as accepted, {differing} differ")
+sys.exit(1 if differing or not count else 0)
