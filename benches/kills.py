@@ -62,7 +62,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.log = home / f"{name}.log"
-        self.process = self.token = None
+        self.process = self.token = self.killed = None
 
     def spawn(self):
         self.token = None
@@ -94,6 +94,7 @@ class Server:
                 time.sleep(0.005)
 
     def kill(self):
+        self.killed = self.process
         self.process.kill()
         self.process.wait()
         counts["kills"] += 1
@@ -149,11 +150,10 @@ class Client(threading.Thread):
             before = server.process
             try:
                 self.step(server)
-            except (OSError, http.client.HTTPException):
-                if server.process is before and before.poll() is None and not self.stop.is_set():
-                    time.sleep(0.02)
-                    if before.poll() is None and server.process is before and server.token:
-                        counts["connections lost of living services"] += 1
+            except (OSError, http.client.HTTPException) as error:
+                if server.killed is not before and server.process is before and server.token:
+                    self.wrong = Wrong(f"a service that lives lost a connection: {error!r}")
+                    return
                 if len(self.servers) == 1:
                     return
             except Wrong as wrong:
