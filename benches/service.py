@@ -28,6 +28,7 @@ import socket
 import sqlite3
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -269,6 +270,8 @@ def met(holds, what):
 
 
 def main():
+    # What was started is stopped, also when we are.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rimg-bench-")))
         (work / "www").mkdir()
