@@ -308,3 +308,87 @@ impl Session<'_> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::local::registry::Registry;
+
+    fn namespace(name: &str, owner: &str, is_public: bool) -> Namespace {
+        Namespace {
+            number: 0,
+            namespace: name.to_owned(),
+            display_name: None,
+            description: None,
+            is_public,
+            protected: false,
+            owner: Some(owner.to_owned()),
+            created_at: now(),
+            updated_at: None,
+        }
+    }
+
+    #[test]
+    fn pages_hold_what_the_caller_sees_and_nothing_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&directory.path().join("r.sqlite")).unwrap();
+        let names = |caller: &Caller, sort_key, direction| {
+            let mut names = Vec::new();
+            let mut listing =
+                NamespaceListing { public: None, resource_types: None, sort_key, direction, marker: None, limit: 2 };
+            loop {
+                let page = registry.read(|session| session.namespaces(caller, &listing)).unwrap();
+                let Some(last) = page.last() else { return names.join(" ") };
+                listing.marker = Some(last.number);
+                names.extend(page.into_iter().map(|namespace| namespace.namespace));
+            }
+        };
+        registry
+            .write(|session| {
+                for (name, owner, public) in
+                    [("c", "p", false), ("a", "q", true), ("d", "q", false), ("b", "q", true), ("e", "p", true)]
+                {
+                    assert!(session.add_namespace(&mut namespace(name, owner, public))?);
+                }
+                assert!(!session.add_namespace(&mut namespace("a", "p", true))?);
+                Ok::<_, rusqlite::Error>(())
+            })
+            .unwrap();
+        let member = Caller { project_id: Some("p".to_owned()), ..Caller::default() };
+        let admin = Caller { is_admin: true, ..Caller::default() };
+        for (key, member_sees, admin_sees) in [
+            ("namespace", "a b c e", "a b c d e"),
+            ("created_at", "c a b e", "c a d b e"),
+            ("owner", "c e a b", "c e a d b"),
+        ] {
+            assert_eq!(names(&member, key, Direction::Ascending), member_sees, "{key}");
+            assert_eq!(names(&admin, key, Direction::Ascending), admin_sees, "{key}");
+            let backwards: String = admin_sees.chars().rev().collect();
+            assert_eq!(names(&admin, key, Direction::Descending), backwards, "{key}");
+        }
+        assert_eq!(names(&Caller::default(), "namespace", Direction::Ascending), "a b e");
+    }
+
+    #[test]
+    fn a_namespace_takes_all_that_it_defines_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&directory.path().join("r.sqlite")).unwrap();
+        registry
+            .write(|session| {
+                let mut one = namespace("one", "p", true);
+                session.add_namespace(&mut one)?;
+                let item = Item { number: 0, name: "i".into(), content: Map::new(), created_at: 1, updated_at: None };
+                for kind in [ItemKind::Object, ItemKind::ResourceType] {
+                    assert!(session.add_item(one.number, kind, &item)?);
+                    assert!(!session.add_item(one.number, kind, &item)?);
+                }
+                session.remove_namespace(one.number)?;
+                assert!(session.items(one.number, ItemKind::Object)?.is_empty());
+                // What it was for stays known.
+                assert!(session.knows_resource_type("i")?);
+                Ok::<_, rusqlite::Error>(())
+            })
+            .unwrap();
+    }
+}
