@@ -912,3 +912,13 @@ fn a_password_in_the_address_is_not_shown() {
     let outcome = with_env(&world, world.rimg(LIST), &OPENRC).env("OS_AUTH_URL", &url).run();
     outcome.code(1).stderr_has("cannot sign in at `http://127.0.0.1").stderr_lacks("hunter2");
 }
+
+#[test]
+fn another_cloud_behind_this_one_is_not_signed_in_to_by_mistake() {
+    let world = World::new();
+    world.run(["image", "list", "--os-service-provider", "sp"]).code(1).stdout_is("").stderr_is(
+        "error: rimg cannot sign in to the service provider `sp` yet\n\
+         hint: leave out `--os-service-provider` (OS_SERVICE_PROVIDER) to use the cloud itself\n",
+    );
+    assert!(world.identity().requests().is_empty());
+}

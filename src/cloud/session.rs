@@ -31,6 +31,12 @@ impl Session {
     /// # Errors
     /// Something needed is missing; Keystone cannot be reached or refuses.
     pub async fn sign_in(config: CloudConfig, http: Http, ask: Option<&Interrupt>) -> Result<Self> {
+        // Signing in here instead of there would be to the wrong cloud.
+        if let Some(provider) = config.setting("service_provider") {
+            let message = format!("rimg cannot sign in to the service provider `{provider}` yet");
+            return Err(Error::new(Kind::Unsupported, message)
+                .next("leave out `--os-service-provider` (OS_SERVICE_PROVIDER) to use the cloud itself"));
+        }
         let plugin = auth::plugin(&config)?;
         let given = Given::collect(&config, plugin, ask).await?;
         let session = match plugin.how {

@@ -27,7 +27,6 @@ pub struct ProtectedProperty {
 
 /// What is done to a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Act {
     Create,
     Read,

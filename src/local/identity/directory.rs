@@ -22,33 +22,38 @@ pub struct Directory {
 
 /// A space for the names of users and projects.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct Domain {
+    /// Its ID.
     pub id: String,
+    /// Its name.
     pub name: String,
 }
 
 /// What owns images.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct Project {
+    /// Its ID.
     pub id: String,
+    /// Its name, unique in its domain.
     pub name: String,
+    /// The ID of its domain.
     pub domain_id: String,
+    /// What it is for.
     pub description: String,
+    /// Whether anybody may sign in to it.
     pub enabled: bool,
 }
 
 /// Who signs in.
 #[derive(Debug, Clone)]
 pub struct User {
-    #[allow(missing_docs)]
+    /// The user's ID.
     pub id: String,
-    #[allow(missing_docs)]
+    /// The user's name, unique in the domain.
     pub name: String,
-    #[allow(missing_docs)]
+    /// The ID of the user's domain.
     pub domain_id: String,
-    #[allow(missing_docs)]
+    /// Whether the user may sign in.
     pub enabled: bool,
     /// What the password must fit; without it there is no signing in with one.
     pub password: Option<Hash>,
@@ -60,20 +65,24 @@ pub struct User {
 
 /// The roles that a user holds somewhere.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct Grant {
+    /// Where they are held.
     pub scope: Scope,
+    /// Their names.
     pub roles: Vec<String>,
 }
 
 /// A key for programs: some of a user's roles on one project
 /// (<https://docs.openstack.org/keystone/latest/user/application_credentials.html>).
 #[derive(Debug, Clone)]
-#[allow(missing_docs)]
 pub struct ApplicationCredential {
+    /// Its ID.
     pub id: String,
+    /// Its name, unique for its user.
     pub name: String,
+    /// What its secret must fit.
     pub secret: Hash,
+    /// The ID of the project that it is good for.
     pub project_id: String,
     /// The roles; all that the user holds there if empty.
     pub roles: Vec<String>,
@@ -81,11 +90,14 @@ pub struct ApplicationCredential {
 
 /// What a token is good for; projects and domains by ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Scope {
+    /// Nothing in particular.
     Unscoped,
+    /// A project.
     Project(String),
+    /// A domain.
     Domain(String),
+    /// The whole installation.
     System,
 }
 

@@ -42,7 +42,6 @@ pub enum SharedWith {
 
 /// What a list can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum SortKey {
     Name,
     Status,
@@ -86,7 +85,6 @@ impl SortKey {
 
 /// Which way a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Direction {
     Ascending,
     Descending,
@@ -94,7 +92,6 @@ pub enum Direction {
 
 /// How a column is held against a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Compare {
     Equal,
     NotEqual,
