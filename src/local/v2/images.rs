@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{fields, patch, query};
@@ -19,47 +21,64 @@ use crate::local::server::{Asked, Payload, json as as_json, no_content};
 
 /// The image as the caller is shown it: without properties that are not for
 /// the caller's eyes.
-pub fn shown(service: &Service, caller: &Caller, mut image: Image) -> Value {
+fn shown(service: &Service, caller: &Caller, mut image: Image) -> Shown {
     service.protection.hide(caller, &mut image.properties);
     // Where the data of a closed image is, is for admins only.
     if image.status == Status::Deactivated && !caller.is_admin {
         image.stores.clear();
     }
-    view(&image)
+    Shown(image)
 }
 
-/// An image as the API shows it.
-fn view(image: &Image) -> Value {
-    let mut view: Map<String, Value> =
-        image.properties.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-    let href = format!("/v2/images/{}", image.id);
-    let mut put = |name: &str, value: Value| view.insert(name.to_owned(), value);
-    put("name", json!(image.name));
-    put("disk_format", json!(image.disk_format));
-    put("container_format", json!(image.container_format));
-    put("visibility", image.visibility.name().into());
-    put("size", json!(image.size));
-    put("virtual_size", json!(image.virtual_size));
-    put("status", image.status.name().into());
-    put("checksum", json!(image.checksum));
-    put("protected", image.protected.into());
-    put("min_ram", image.min_ram.into());
-    put("min_disk", image.min_disk.into());
-    put("owner", json!(image.owner));
-    put("os_hidden", image.os_hidden.into());
-    put("os_hash_algo", json!(image.os_hash_algo));
-    put("os_hash_value", json!(image.os_hash_value));
-    put("id", image.id.as_str().into());
-    put("created_at", time(image.created_at).into());
-    put("updated_at", time(image.updated_at).into());
-    put("tags", json!(image.tags));
-    put("self", href.as_str().into());
-    put("file", format!("{href}/file").into());
-    put("schema", "/v2/schemas/image".into());
-    if !image.stores.is_empty() {
-        put("stores", image.stores.join(",").into());
+/// An image as the API writes it. Straight to text: lists are most of what is
+/// asked, and building a tree of values first was half of their cost.
+struct Shown(Image);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let image = &self.0;
+        let href = format!("/v2/images/{}", image.id);
+        let mut view = serializer.serialize_map(None)?;
+        for (name, value) in &image.properties {
+            view.serialize_entry(name, value)?;
+        }
+        view.serialize_entry("name", &image.name)?;
+        view.serialize_entry("disk_format", &image.disk_format)?;
+        view.serialize_entry("container_format", &image.container_format)?;
+        view.serialize_entry("visibility", image.visibility.name())?;
+        view.serialize_entry("size", &image.size)?;
+        view.serialize_entry("virtual_size", &image.virtual_size)?;
+        view.serialize_entry("status", image.status.name())?;
+        view.serialize_entry("checksum", &image.checksum)?;
+        view.serialize_entry("protected", &image.protected)?;
+        view.serialize_entry("min_ram", &image.min_ram)?;
+        view.serialize_entry("min_disk", &image.min_disk)?;
+        view.serialize_entry("owner", &image.owner)?;
+        view.serialize_entry("os_hidden", &image.os_hidden)?;
+        view.serialize_entry("os_hash_algo", &image.os_hash_algo)?;
+        view.serialize_entry("os_hash_value", &image.os_hash_value)?;
+        view.serialize_entry("id", &image.id)?;
+        view.serialize_entry("created_at", &time(image.created_at))?;
+        view.serialize_entry("updated_at", &time(image.updated_at))?;
+        view.serialize_entry("tags", &image.tags)?;
+        view.serialize_entry("self", &href)?;
+        view.serialize_entry("file", &format_args!("{href}/file"))?;
+        view.serialize_entry("schema", "/v2/schemas/image")?;
+        if !image.stores.is_empty() {
+            view.serialize_entry("stores", &image.stores.join(","))?;
+        }
+        view.end()
     }
-    Value::Object(view)
+}
+
+/// A page of a list as the API writes it.
+#[derive(Serialize)]
+struct Page {
+    images: Vec<Shown>,
+    first: String,
+    schema: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// A time as the API writes it: seconds, UTC.
@@ -154,7 +173,7 @@ pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<
     let target = Target { owner: asked.caller.project_id.as_deref(), ..Target::default() };
     service.enforce_on("get_images", &asked.caller, &target)?;
     let (service, caller) = (Arc::clone(service), Arc::clone(&asked.caller));
-    let body = aside(move || {
+    aside(move || {
         let limit = listing.limit;
         let images = service.read(|session| {
             if let Some(marker) = marker {
@@ -171,25 +190,19 @@ pub async fn list(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<
         })?;
         let is_full = images.len() == limit;
         let seen = images.into_iter().filter(|image| service.may("get_image", &caller, image));
-        let images: Vec<Value> = seen.map(|image| shown(&service, &caller, image)).collect();
+        let images: Vec<Shown> = seen.map(|image| shown(&service, &caller, image)).collect();
         let mut pairs: Vec<_> = pairs.into_iter().filter(|(name, _)| name != "marker").collect();
-        let mut body = Map::new();
-        let last = images.last().and_then(|image| image.get("id")).and_then(Value::as_str).map(str::to_owned);
-        body.insert("images".to_owned(), Value::Array(images));
         let first = match pairs.is_empty() {
             true => "/v2/images".to_owned(),
             false => format!("/v2/images?{}", query::written(&pairs)),
         };
-        body.insert("first".to_owned(), first.into());
-        body.insert("schema".to_owned(), "/v2/schemas/images".into());
-        if let Some(last) = last.filter(|_| is_full) {
-            pairs.push(("marker".to_owned(), last));
-            body.insert("next".to_owned(), format!("/v2/images?{}", query::written(&pairs)).into());
-        }
-        Ok(Value::Object(body))
+        let next = images.last().filter(|_| is_full).map(|Shown(last)| {
+            pairs.push(("marker".to_owned(), last.id.clone()));
+            format!("/v2/images?{}", query::written(&pairs))
+        });
+        Ok(as_json(StatusCode::OK, &Page { images, first, schema: "/v2/schemas/images", next }))
     })
-    .await?;
-    Ok(as_json(StatusCode::OK, &body))
+    .await
 }
 
 /// `GET /v2/images/{id}`
