@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+/// Anything that a service describes: what it sent, in its order.
+pub type Fields = Map<String, Value>;
+
 /// An image as the service describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     /// Every field that the service sent, in its order.
-    pub fields: Map<String, Value>,
+    pub fields: Fields,
 }
 
 impl Image {
@@ -129,7 +132,7 @@ pub struct VolumeImage {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// Fields and custom properties to set.
-    pub set: Map<String, Value>,
+    pub set: Fields,
     /// Custom properties to remove.
     pub remove: Vec<String>,
     /// Tags to add.

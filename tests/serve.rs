@@ -344,7 +344,7 @@ fn the_entry_is_written_into_a_file_that_has_others() {
 fn half_an_upload(serving: &Serving) -> (Session, String, TcpStream) {
     let token = serving.sign_in(password("demo", "secret"), project("demo"));
     let token = token.header("x-subject-token").unwrap().to_owned();
-    let session = Session { token, image_url: serving.url.clone() };
+    let session = Session { project: String::new(), token, image_url: serving.url.clone() };
     let image = session.json("POST", "/v2/images", &json!({"disk_format": "raw", "container_format": "bare"}));
     let id = image.json()["id"].as_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(serving.url.strip_prefix("http://").unwrap()).unwrap();
@@ -376,7 +376,11 @@ fn transfers_under_way_may_end() {
     assert_eq!(serving.code(), Some(0));
     let again = Serving::start(&world, &["--config", "serve.yaml"]);
     let token = again.sign_in(password("demo", "secret"), project("demo"));
-    let session = Session { token: token.header("x-subject-token").unwrap().to_owned(), image_url: again.url.clone() };
+    let session = Session {
+        project: String::new(),
+        token: token.header("x-subject-token").unwrap().to_owned(),
+        image_url: again.url.clone(),
+    };
     assert_eq!(session.ask("GET", &format!("/v2/images/{id}"), &[], b"").unwrap().json()["status"], "active");
     again.stop();
 }
@@ -394,7 +398,11 @@ fn transfers_that_take_too_long_are_undone() {
     let again = Serving::start(&world, &["--config", "serve.yaml"]);
     assert!(!log_of(&world).contains("swept"), "{}", log_of(&world));
     let token = again.sign_in(password("demo", "secret"), project("demo"));
-    let session = Session { token: token.header("x-subject-token").unwrap().to_owned(), image_url: again.url.clone() };
+    let session = Session {
+        project: String::new(),
+        token: token.header("x-subject-token").unwrap().to_owned(),
+        image_url: again.url.clone(),
+    };
     assert_eq!(session.ask("GET", &format!("/v2/images/{id}"), &[], b"").unwrap().json()["status"], "queued");
     // A second signal does not wait for anything; the next start sweeps up.
     let mut serving = again;

@@ -125,9 +125,12 @@ impl Session {
         };
         match self.find("projects", name_or_id, domain.as_deref()).await {
             Err(error) if error.kind == Kind::Forbidden => {
-                self.http
-                    .log()
-                    .warn(&format!("this user may not look projects up, so `{name_or_id}` is taken for the ID of one"));
+                // Keystone's own IDs need no words: 32 hexadecimal digits.
+                let is_id = name_or_id.len() == 32 && name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if !is_id {
+                    let taken = format!("so `{name_or_id}` is taken for the ID of one");
+                    self.http.log().warn(&format!("this user may not look projects up, {taken}"));
+                }
                 Ok(name_or_id.to_owned())
             }
             found => found,

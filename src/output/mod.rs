@@ -94,6 +94,14 @@ pub struct Record {
     pub fields: Vec<(String, Cell)>,
 }
 
+impl Record {
+    /// The fields of these names, in this order; `null` where there is none.
+    pub fn of(fields: &Map<String, Value>, names: &[&str]) -> Self {
+        let cell = |name: &str| Cell::from(fields.get(name).cloned().unwrap_or_default());
+        Record { fields: names.iter().map(|name| ((*name).to_owned(), cell(name))).collect() }
+    }
+}
+
 /// Many things of one sort.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
@@ -101,6 +109,18 @@ pub struct Table {
     pub columns: Vec<String>,
     /// One cell for each heading.
     pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// A row for each of these things; `columns` are the headings, each with
+    /// the field that stands under it, `null` where there is none.
+    pub fn of(things: &[Map<String, Value>], columns: &[(&str, &str)]) -> Self {
+        let cell = |thing: &Map<String, Value>, field: &str| Cell::from(thing.get(field).cloned().unwrap_or_default());
+        Table {
+            columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
+            rows: things.iter().map(|thing| columns.iter().map(|(_, field)| cell(thing, field)).collect()).collect(),
+        }
+    }
 }
 
 /// What stands behind stdout.

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod list;
+mod members;
 mod save;
 mod set;
 mod show;

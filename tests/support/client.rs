@@ -83,6 +83,8 @@ fn read(from: &mut BufReader<TcpStream>) -> io::Result<Reply> {
 /// A user (with the password and project that go with the name) and a token.
 pub struct Session {
     pub token: String,
+    /// The ID of the project.
+    pub project: String,
     pub image_url: String,
 }
 
@@ -105,7 +107,8 @@ impl Session {
         let endpoints = image["endpoints"].as_array().unwrap();
         let public = endpoints.iter().find(|e| e["interface"] == "public" && e["region"] == "RegionOne").unwrap();
         let image_url = public["url"].as_str().unwrap().trim_end_matches('/').to_owned();
-        Session { token: reply.header("x-subject-token").unwrap().to_owned(), image_url }
+        let project = document["token"]["project"]["id"].as_str().unwrap().to_owned();
+        Session { project, token: reply.header("x-subject-token").unwrap().to_owned(), image_url }
     }
 
     /// Asks the image service; `path` begins with `/v2`.

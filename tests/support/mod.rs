@@ -26,7 +26,7 @@ pub use http::Answer;
 pub use proxy::Proxy;
 pub use run::{Outcome, Run, Stdin};
 pub use tls::Tls;
-pub use world::{World, each_service};
+pub use world::{World, each_service, each_whole_service};
 
 mod selftest;
 

@@ -255,7 +255,7 @@ fn refusals_have_the_codes_of_glance() {
             assert!(reply.status == 403 && reply.text().contains(action), "{place}: {}", reply.text());
         }
 
-        let bad = Session { token: "bad".into(), image_url: demo.image_url.clone() };
+        let bad = Session { project: String::new(), token: "bad".into(), image_url: demo.image_url.clone() };
         assert_eq!(bad.ask("GET", "/v2/images", &[], b"").unwrap().status, 401);
         let missing = |accept: &str| demo.ask("GET", "/v2/images/nosuch", &[("Accept", accept)], b"").unwrap();
         assert_eq!(

@@ -27,6 +27,15 @@ pub fn each_service(scenario: impl Fn(&World)) {
     }
 }
 
+/// As [`each_service`], for what the service of the tests does not have: it is
+/// for what must be watched or broken, not for all that there is.
+pub fn each_whole_service(scenario: impl Fn(&World)) {
+    scenario(&World::served());
+    if let Some(file) = std::env::var_os(REAL_CLOUD) {
+        scenario(&World::real(Path::new(&file)));
+    }
+}
+
 /// A home, an environment, a service. Gone without a trace when dropped.
 ///
 /// The clouds are those of tests/cloud: `devstack-admin`, `devstack` (the

@@ -89,6 +89,27 @@ impl Project {
     }
 }
 
+/// An image, and a project that it is shared with.
+#[derive(Debug, Args)]
+pub struct Member {
+    /// The image (name or ID)
+    #[arg(value_name = "IMAGE", add = crate::manager::images())]
+    pub image: String,
+    /// The project (name or ID)
+    #[arg(value_name = "PROJECT")]
+    project: String,
+    /// The domain (name or ID) that the project is in
+    #[arg(long, value_name = "DOMAIN")]
+    project_domain: Option<String>,
+}
+
+impl Member {
+    /// The ID of the project.
+    pub async fn project(&self, ctx: &Context) -> Result<String> {
+        ctx.project_id(&self.project, self.project_domain.as_deref()).await
+    }
+}
+
 /// Reads `key=value`; only the first `=` separates.
 pub fn key_value(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {

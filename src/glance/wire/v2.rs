@@ -5,7 +5,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::error::{Error, Kind, Result};
-use crate::image::{Changes, Draft, Filter, Image};
+use crate::image::{Changes, Draft, Fields, Filter, Image};
 
 /// The media type of a JSON patch that speaks of `/path` and `add`
 /// (<https://docs.openstack.org/glance/latest/user/glanceapi.html#update-an-image>).
@@ -108,6 +108,22 @@ pub fn image(body: Value) -> Result<Image> {
     }
 }
 
+/// One thing of an answer, whatever it is.
+pub fn fields(body: Value) -> Result<Fields> {
+    match body {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(malformed()),
+    }
+}
+
+/// What an answer lists under `key`.
+pub fn listed(body: Value, key: &str) -> Result<Vec<Fields>> {
+    match fields(body)?.remove(key) {
+        Some(Value::Array(listed)) => listed.into_iter().map(fields).collect(),
+        _ => Err(malformed()),
+    }
+}
+
 /// A page of a list: its images, and the marker of the next page.
 ///
 /// Only the marker is taken from the `next` link: Glance builds the rest of it
@@ -125,7 +141,7 @@ pub fn page(body: Value) -> Result<(Vec<Image>, Option<String>)> {
 }
 
 fn malformed() -> Error {
-    Error::new(Kind::Unavailable, "the image service answered with something that is not an image")
+    Error::new(Kind::Unavailable, "the image service answered with something else than was asked for")
         .next("check that the endpoint is Glance itself, not a web page or a proxy")
 }
 

@@ -1,12 +1,18 @@
 //! What any image service can do, in the user's verbs; and a volume service for images.
 //!
 //! Commands know only this; which version the service speaks is decided below
-//! it. What a service cannot do it answers with [`Kind::Unsupported`].
+//! it. What a service cannot do it answers with [`Kind::Unsupported`]. What is
+//! about the images themselves is in [`ImageService`]; each other noun of the
+//! API has a trait and a file of its own.
 //!
 //! [`Kind::Unsupported`]: crate::error::Kind::Unsupported
 
+mod members;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+
+pub use members::Members;
 
 use crate::error::Result;
 use crate::image::{Changes, Draft, Filter, Image, VolumeImage};
@@ -24,7 +30,7 @@ pub enum Route {
 
 /// One image service of one cloud, signed in to.
 #[async_trait(?Send)]
-pub trait ImageService {
+pub trait ImageService: Members {
     /// The images that match, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Image>>;
 
@@ -47,9 +53,6 @@ pub trait ImageService {
 
     /// Makes the data available again (`true`) or withholds it (`false`).
     async fn set_active(&self, id: &str, active: bool) -> Result<()>;
-
-    /// Answers a share of the image on behalf of a project: `accepted`, `rejected` or `pending`.
-    async fn set_member_status(&self, id: &str, project: &str, status: &str) -> Result<()>;
 
     /// Takes one tag away.
     async fn remove_tag(&self, id: &str, tag: &str) -> Result<()>;

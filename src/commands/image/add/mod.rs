@@ -1,0 +1,3 @@
+//! `image add …`
+
+pub mod project;

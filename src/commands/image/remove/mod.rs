@@ -1,0 +1,3 @@
+//! `image remove …`
+
+pub mod project;

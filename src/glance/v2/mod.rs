@@ -1,0 +1,300 @@
+//! Images API v2 (<https://docs.openstack.org/api-ref/image/v2/>).
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::wire::v2 as wire;
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, Credential, Http, Request};
+use crate::image::{Changes, Draft, Fields, Filter, Image};
+use crate::service::{ImageService, Route};
+use crate::transfer::{Data, Verify, WriteTo};
+
+mod data;
+mod members;
+
+/// How long cleaning up after a failure may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(20);
+
+/// An image service that speaks v2.
+pub struct V2 {
+    http: Http,
+    /// Ends in `/v2`.
+    base: Url,
+    credential: Credential,
+}
+
+impl V2 {
+    pub(super) fn new(http: Http, base: Url, credential: Credential) -> Self {
+        V2 { http, base, credential }
+    }
+
+    /// The URL of a resource, each part encoded as one path segment.
+    fn url(&self, parts: &[&str]) -> Result<Url> {
+        let mut url = self.base.clone();
+        for part in parts {
+            // URL parsers take these for steps in the path, encoded or not.
+            if matches!(*part, "" | "." | "..") {
+                return Err(Error::usage(format!("`{part}` cannot be used here")));
+            }
+        }
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(parts);
+        }
+        Ok(url)
+    }
+
+    fn request(&self, method: Method, url: Url) -> Request {
+        Request::new(method, url).credential(&self.credential)
+    }
+
+    async fn call(&self, method: Method, parts: &[&str]) -> Result<Answer> {
+        let url = self.url(parts)?;
+        self.http.send(self.request(method, url)).await?.ok().await
+    }
+
+    /// Asks for one thing, or changes it as `body` says; the answer is the thing.
+    async fn fields(&self, method: Method, parts: &[&str], body: Option<&Value>) -> Result<Fields> {
+        let mut request = self.request(method, self.url(parts)?);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        wire::fields(self.http.send(request).await?.ok().await?.json().await?)
+    }
+
+    /// Asks for many things that come on one page, under `key`.
+    async fn listed(&self, parts: &[&str], key: &str) -> Result<Vec<Fields>> {
+        wire::listed(self.call(Method::GET, parts).await?.json().await?, key)
+    }
+
+    async fn get(&self, id: &str) -> Result<Image> {
+        wire::image(self.call(Method::GET, &["images", id]).await?.json().await?)
+    }
+
+    /// The images of exactly this name. Some databases compare without regard
+    /// to case; users do not.
+    async fn named(&self, name: &str, hidden: bool, member_status: Option<&str>) -> Result<Vec<Image>> {
+        let filter = Filter {
+            name: Some(name.to_owned()),
+            hidden,
+            member_status: member_status.map(str::to_owned),
+            ..Filter::default()
+        };
+        let mut images = self.list(&filter).await?;
+        images.retain(|image| image.name() == Some(name));
+        Ok(images)
+    }
+
+    /// The one image of this ID or name; `member_status` widens the look-up by name.
+    async fn look_up(&self, name_or_id: &str, member_status: Option<&str>) -> Result<Image> {
+        if name_or_id.is_empty() {
+            return Err(Error::usage("an empty text names no image"));
+        }
+        let found = if is_uuid(name_or_id) {
+            match self.get(name_or_id).await {
+                Ok(image) => return Ok(image),
+                Err(e) if matches!(e.kind, Kind::NotFound | Kind::Forbidden | Kind::Rejected) => {}
+                Err(e) => return Err(e),
+            }
+            self.named(name_or_id, false, member_status).await?
+        } else {
+            match self.named(name_or_id, false, member_status).await? {
+                none if none.is_empty() => self.named(name_or_id, true, None).await?,
+                found => found,
+            }
+        };
+        only(name_or_id, found)
+    }
+
+    /// Deletes the image that a failed create left behind.
+    async fn undo(&self, image: &Image, failure: Error) -> Error {
+        let quiet = V2 { http: self.http.undisturbed(), base: self.base.clone(), credential: self.credential.clone() };
+        // Without an answer the service may still be taking the data.
+        let unanswered = matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Io);
+        let outcome = tokio::time::timeout(UNDO_LIMIT, quiet.remove(image, unanswered)).await;
+        let id = image.id();
+        match outcome {
+            Ok(Ok(())) => failure,
+            failed => {
+                let reason = match failed {
+                    Ok(Err(e)) => e.message,
+                    _ => "no answer in time".to_owned(),
+                };
+                failure
+                    .details([format!("the unfinished image `{id}` could not be deleted: {reason}")])
+                    .next(format!("delete it with `rimg image delete {id}`"))
+            }
+        }
+    }
+
+    /// Deletes an image and sees that it stays deleted: a Glance that notices
+    /// only afterwards that its client is gone puts the image back to `queued`,
+    /// and with that brings it back.
+    async fn remove(&self, image: &Image, unanswered: bool) -> Result<()> {
+        let id = image.id();
+        if unanswered {
+            let noticed = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < noticed && self.get(id).await.is_ok_and(|now| now.status() == "saving") {
+                self.http.pause(Duration::from_millis(100)).await?;
+            }
+        }
+        if image.is_protected() {
+            let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
+            self.update(id, &Changes { set: unprotected, ..Changes::default() }).await?;
+        }
+        self.delete_insisting(id).await?;
+        let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
+        for pause in looks {
+            self.http.pause(Duration::from_millis(*pause)).await?;
+            if self.get(id).await.is_ok() {
+                self.delete_insisting(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes an image, several times over if the service is in trouble; one
+    /// that is gone already is fine.
+    async fn delete_insisting(&self, id: &str) -> Result<()> {
+        let mut pause = Duration::from_millis(200);
+        loop {
+            match self.delete(id, None).await {
+                Err(e) if e.kind == Kind::NotFound => return Ok(()),
+                Err(e)
+                    if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 =>
+                {
+                    self.http.pause(pause).await?;
+                    pause *= 2;
+                }
+                deleted => return deleted,
+            }
+        }
+    }
+}
+
+fn only(name_or_id: &str, mut found: Vec<Image>) -> Result<Image> {
+    if found.len() > 1 {
+        let lines = found.iter().map(|image| {
+            format!("{}  {}  {}", image.id(), image.status(), image.created_at().unwrap_or("date unknown"))
+        });
+        return Err(Error::new(Kind::Ambiguous, format!("{} images are named `{name_or_id}`", found.len()))
+            .details(lines.collect::<Vec<_>>())
+            .next("use the ID of the one you mean"));
+    }
+    found.pop().ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("there is no image with the name or ID `{name_or_id}`"))
+            .next("`rimg image list` shows the images that you can see")
+    })
+}
+
+/// Whether a text has the form of an image ID: Glance makes no others.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.char_indices().all(|(at, letter)| match at {
+            8 | 13 | 18 | 23 => letter == '-',
+            _ => letter.is_ascii_hexdigit(),
+        })
+}
+
+#[async_trait(?Send)]
+impl ImageService for V2 {
+    async fn list(&self, filter: &Filter) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        let mut marker = filter.marker.clone();
+        loop {
+            let left = filter.limit.map_or(usize::MAX, |limit| limit.saturating_sub(images.len()));
+            let mut url = self.url(&["images"])?;
+            url.set_query(Some(&wire::query(filter, marker.as_deref(), left.min(wire::PAGE))));
+            let answer = self.http.send(self.request(Method::GET, url)).await?.ok().await?;
+            let (page, next) = wire::page(answer.json().await?)?;
+            let empty = page.is_empty();
+            images.extend(page);
+            images.truncate(filter.limit.unwrap_or(usize::MAX));
+            let full = filter.limit.is_some_and(|limit| images.len() >= limit);
+            // A service that repeats a marker would keep us here for ever.
+            if full || empty || next.is_none() || next == marker {
+                return Ok(images);
+            }
+            marker = next;
+        }
+    }
+
+    async fn find(&self, name_or_id: &str) -> Result<Image> {
+        self.look_up(name_or_id, None).await
+    }
+
+    async fn find_shared(&self, name_or_id: &str) -> Result<Image> {
+        self.look_up(name_or_id, Some("all")).await
+    }
+
+    async fn create(&self, draft: &Draft, data: Option<(Data, Route)>) -> Result<Image> {
+        let request = self.request(Method::POST, self.url(&["images"])?).json(&wire::draft(draft));
+        let answer = self.http.send(request).await?.ok().await?;
+        let methods = answer.header("openstack-image-import-methods").unwrap_or_default().to_owned();
+        let created = wire::image(answer.json().await?)?;
+        let Some((data, route)) = data else { return Ok(created) };
+        let offered = methods.split(',').any(|method| method.trim() == "glance-direct");
+        let filled = match route {
+            Route::Import if !offered => {
+                Err(Error::new(Kind::Unsupported, "this cloud does not take images by the `glance-direct` import")
+                    .next("leave out `--import`"))
+            }
+            route => self.fill(&created, data, route).await,
+        };
+        match filled {
+            Ok(image) => Ok(image),
+            Err(failure) => Err(self.undo(&created, failure).await),
+        }
+    }
+
+    async fn update(&self, id: &str, changes: &Changes) -> Result<()> {
+        if let Some(patch) = wire::patch(changes) {
+            let request = self.request(Method::PATCH, self.url(&["images", id])?).json(&patch);
+            let request = request.header(CONTENT_TYPE, HeaderValue::from_static(wire::PATCH));
+            self.http.send(request).await?.ok().await?;
+        }
+        // One by one, so that tags which somebody else adds meanwhile stay.
+        for tag in &changes.add_tags {
+            self.call(Method::PUT, &["images", id, "tags", tag]).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_active(&self, id: &str, active: bool) -> Result<()> {
+        let action = if active { "reactivate" } else { "deactivate" };
+        self.call(Method::POST, &["images", id, "actions", action]).await.map(drop)
+    }
+
+    async fn remove_tag(&self, id: &str, tag: &str) -> Result<()> {
+        self.call(Method::DELETE, &["images", id, "tags", tag]).await.map(drop)
+    }
+
+    async fn delete(&self, id: &str, store: Option<&str>) -> Result<()> {
+        match store {
+            Some(store) => self.call(Method::DELETE, &["stores", store, id]).await.map(drop),
+            None => self.call(Method::DELETE, &["images", id]).await.map(drop),
+        }
+    }
+
+    async fn download(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()> {
+        self.fetch(image, to, verify, prefer).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_the_form_of_a_uuid_is_looked_up_as_an_id() {
+        assert!(is_uuid("1bea47ed-f6a9-463b-b423-14b9cca9ad27"));
+        assert!(!is_uuid("1bea47ed-f6a9-463b-b423-14b9cca9ad2g"));
+        assert!(!is_uuid("cirros"));
+    }
+}
