@@ -22,12 +22,34 @@ use crate::service::{ImageService, VolumeService};
 use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Style};
 
+/// A value of the configuration, and who set it.
+pub struct Configured {
+    /// Its name; what stands under `auth` begins with `auth.`.
+    pub name: String,
+    /// The value, secrets masked unless they were asked for.
+    pub value: serde_json::Value,
+    /// The flag, variable, file or profile that it came from.
+    pub origin: String,
+}
+
+/// A version of the Images API, and where it is offered.
+pub struct Offered {
+    /// The region of the catalogue; none without a catalogue.
+    pub region: Option<String>,
+    /// `public`, `internal`, `admin`; none where there is one for all.
+    pub interface: Option<String>,
+    /// The version.
+    pub version: glance::Version,
+}
+
 /// One run of rimg.
 pub struct Context {
     flags: Flags,
     log: Log,
     interrupt: Interrupt,
     attended: bool,
+    /// Whether stdin is for the command: not where it has the commands themselves.
+    has_stdin: bool,
     session: OnceCell<Session>,
     images: OnceCell<Box<dyn ImageService>>,
     http: std::cell::OnceCell<Http>,
@@ -43,6 +65,7 @@ impl Context {
             log,
             interrupt,
             attended: true,
+            has_stdin: true,
             session: OnceCell::new(),
             images: OnceCell::new(),
             http: std::cell::OnceCell::new(),
@@ -53,6 +76,11 @@ impl Context {
     /// A run that nobody watches: it never asks for a password.
     pub fn unattended(flags: Flags, log: Log, interrupt: Interrupt) -> Self {
         Context { attended: false, ..Context::new(flags, log, interrupt) }
+    }
+
+    /// A run of one line of interactive mode, whose stdin is the lines.
+    pub fn of_a_line(flags: Flags, log: Log, interrupt: Interrupt, attended: bool) -> Self {
+        Context { attended, has_stdin: false, ..Context::new(flags, log, interrupt) }
     }
 
     /// The image service of the chosen cloud; signs in when first asked.
@@ -88,10 +116,54 @@ impl Context {
         })
     }
 
+    /// The configuration of the chosen cloud, merged from everything that
+    /// speaks of it; nobody is dialled.
+    pub fn configuration(&self, unmasked: bool) -> Result<Vec<Configured>> {
+        let config = cloud::load(&self.flags, &Surroundings::of_process())?;
+        for warning in &config.warnings {
+            self.log.warn(warning);
+        }
+        let values = config.values(unmasked).into_iter();
+        Ok(values.map(|(name, value, origin)| Configured { name, value, origin: origin.to_string() }).collect())
+    }
+
+    /// The versions of the Images API that the cloud offers, at each of its
+    /// endpoints that `wanted` (region, interface) likes.
+    pub async fn image_versions(&self, wanted: impl Fn(Option<&str>, Option<&str>) -> bool) -> Result<Vec<Offered>> {
+        let session = self.session().await?;
+        let http = self.http.get().ok_or_else(Error::interrupted)?;
+        let (mut offered, mut silent) = (Vec::new(), None);
+        for (region, interface, url) in session.endpoints("image")? {
+            if !wanted(region.as_deref(), interface.as_deref()) {
+                continue;
+            }
+            match glance::versions(http, url).await {
+                Ok(versions) => offered.extend(versions.into_iter().map(|version| Offered {
+                    region: region.clone(),
+                    interface: interface.clone(),
+                    version,
+                })),
+                Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                Err(error) => silent = Some(error),
+            }
+        }
+        match silent {
+            // One region that is away is no reason to say nothing of the others.
+            Some(error) if offered.is_empty() => return Err(error),
+            Some(error) => self.log.warn(&error.message),
+            None => {}
+        }
+        Ok(offered)
+    }
+
     /// The data that a command is given: of `file`, of stdin for `-`, of a
     /// stdin that holds data when no file is named.
     pub fn input(&self, file: Option<&str>) -> Result<Option<Data>> {
         match file {
+            Some("-") if !self.has_stdin => {
+                Err(Error::usage("`-` cannot be image data here: stdin has the commands").next("name a file"))
+            }
+            None if !self.has_stdin => Ok(None),
             Some("-") => Data::stdin_required().map(Some),
             Some(path) => Data::file(path).map(Some),
             None => Data::stdin(),

@@ -2,22 +2,40 @@
 //!
 //! The first signal ends whatever waits on [`Interrupt::raised`], so a
 //! transfer takes its ordinary way out and cleans up after itself; the second
-//! ends the process at once.
+//! ends the process at once. At a prompt the first is taken back once what it
+//! ended has ended.
+
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C: what is under way is to stop.
+    Interrupt,
+    /// The program is to end.
+    Terminate,
+}
+
 /// Tells when the user (or the system) wants rimg to stop. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
-    raised: watch::Receiver<bool>,
+    heard: Arc<watch::Sender<Option<Signal>>>,
 }
 
 impl Interrupt {
     /// Listens for SIGINT and SIGTERM from now on. Needs a running runtime.
     pub fn listen() -> Result<Self> {
-        let (raise, raised) = watch::channel(false);
+        let heard = Arc::new(watch::Sender::new(None));
+        let hear = Arc::clone(&heard);
+        let raise = move |signal| {
+            if hear.send_replace(Some(signal)).is_some() {
+                std::process::exit(130);
+            }
+        };
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -26,9 +44,9 @@ impl Interrupt {
             let mut term = signal(SignalKind::terminate()).map_err(failed)?;
             tokio::spawn(async move {
                 loop {
-                    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-                    if raise.send_replace(true) {
-                        std::process::exit(130);
+                    tokio::select! {
+                        _ = int.recv() => raise(Signal::Interrupt),
+                        _ = term.recv() => raise(Signal::Terminate),
                     }
                 }
             });
@@ -36,21 +54,24 @@ impl Interrupt {
         #[cfg(not(unix))]
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
-                if raise.send_replace(true) {
-                    std::process::exit(130);
-                }
+                raise(Signal::Interrupt);
             }
         });
-        Ok(Interrupt { raised })
+        Ok(Interrupt { heard })
     }
 
     /// Ends when the first signal has come; never before.
     pub async fn raised(&self) {
-        let mut raised = self.raised.clone();
-        if raised.wait_for(|raised| *raised).await.is_err() {
+        let mut heard = self.heard.subscribe();
+        if heard.wait_for(Option::is_some).await.is_err() {
             // Nobody can raise it any more.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Takes back what was heard, and tells what it was.
+    pub fn lower(&self) -> Option<Signal> {
+        self.heard.send_replace(None)
     }
 
     /// Runs `work` until it ends or the user interrupts it.

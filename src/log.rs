@@ -56,6 +56,11 @@ impl Log {
         Ok(log)
     }
 
+    /// From now on so much is said.
+    pub fn set(&self, level: Level) {
+        self.level.set(level);
+    }
+
     /// From now on the trace is said too, unless only errors are wanted: what
     /// `debug` in clouds.yaml asks for.
     pub fn trace(&self) {

@@ -65,12 +65,13 @@ pub async fn ask_secret(prompt: impl Into<String>, interrupt: &Interrupt) -> Res
 
 /// How the terminal was before the prompt turned its echo off.
 #[cfg(unix)]
-fn mode() -> Option<rustix::termios::Termios> {
+pub fn mode() -> Option<rustix::termios::Termios> {
     rustix::termios::tcgetattr(std::io::stdin()).ok()
 }
 
+/// Puts the terminal back as it was.
 #[cfg(unix)]
-fn restore(mode: Option<rustix::termios::Termios>) {
+pub fn restore(mode: Option<rustix::termios::Termios>) {
     if let Some(mode) = mode {
         let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &mode);
         // The prompt's line is still open.

@@ -6,9 +6,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod completion;
+mod configuration;
 mod generated;
 mod help;
 mod image;
+mod interactive;
 mod keeps;
 mod local;
 mod serve;

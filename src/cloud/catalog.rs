@@ -53,6 +53,16 @@ impl Catalog {
         self.0.iter().any(|service| service.kind == kind)
     }
 
+    /// Every endpoint of the services of this type: region, interface, address.
+    pub fn all(&self, kind: &str) -> Vec<(String, String, Url)> {
+        let endpoints = self.0.iter().filter(|service| service.kind == kind).flat_map(|service| &service.endpoints);
+        let read = |endpoint: &Endpoint| {
+            let interface = endpoint.interface.trim_end_matches("URL").to_owned();
+            Some((endpoint.region.clone(), interface, Url::parse(&endpoint.url).ok()?))
+        };
+        endpoints.filter_map(read).collect()
+    }
+
     /// The endpoint of a service as `wanted` describes it.
     pub fn endpoint(&self, config: &CloudConfig, wanted: &ServiceConfig) -> Result<Url> {
         let kind = wanted.service_type.as_str();

@@ -152,6 +152,15 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
         merge.top.retain(|key, _| !key.ends_with("endpoint") && !key.ends_with("endpoint_override"));
         merge.set(Place::Top, "auth_type", "admin_token".into(), Origin::Default);
     }
+    if let Some(name) = &name {
+        let origin = match given(flags, surroundings, "os-cloud") {
+            Some((_, Given::Flag)) => Origin::Flag("os-cloud"),
+            Some((_, Given::Variable(variable))) => Origin::Variable(variable.to_owned()),
+            // The only one there is.
+            None => Origin::Default,
+        };
+        merge.set(Place::Top, "cloud", name.as_str().into(), origin);
+    }
     let config = CloudConfig {
         built_in,
         region: merge.top.get("region_name").and_then(Setting::text).map(str::to_owned),

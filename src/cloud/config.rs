@@ -183,6 +183,28 @@ pub struct ServiceConfig {
 }
 
 impl CloudConfig {
+    /// Every value by its name, those under `auth` as `auth.…`, sorted: the
+    /// value with or without the secrets in it, and where it came from.
+    pub fn values(&self, unmasked: bool) -> Vec<(String, Value, Origin)> {
+        let shown = |setting: &Setting| match (unmasked, setting.secret) {
+            (true, _) => setting.value.clone(),
+            (false, true) => Value::from("<redacted>"),
+            (false, false) => redacted(&setting.value),
+        };
+        let auth = self.auth.iter().map(|(key, setting)| (format!("auth.{key}"), setting));
+        let all = auth.chain(self.settings.iter().map(|(key, setting)| (key.clone(), setting)));
+        // Scalars are kept as they were typed; truth values are shown as such.
+        let typed = |value: Value| match value.as_str() {
+            Some("true") => Value::Bool(true),
+            Some("false") => Value::Bool(false),
+            _ => value,
+        };
+        let mut values: Vec<_> =
+            all.map(|(key, setting)| (key, typed(shown(setting)), setting.origin.clone())).collect();
+        values.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        values
+    }
+
     /// The text of the top-level setting `key`.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.get(key).and_then(Setting::text).filter(|text| !text.is_empty())

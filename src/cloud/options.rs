@@ -305,6 +305,17 @@ impl Flags {
         self.0.get(flag).map(String::as_str)
     }
 
+    /// Whether none was typed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These flags and `more`, which win.
+    pub fn and(mut self, more: Flags) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
     /// The same flags and `--flag` with `value`.
     #[cfg(test)]
     pub(super) fn with(mut self, flag: &'static str, value: &str) -> Self {

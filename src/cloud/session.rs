@@ -99,6 +99,21 @@ impl Session {
         }
     }
 
+    /// Every place of a service: region, interface, address. Without a
+    /// catalogue there is one, for every interface.
+    pub fn endpoints(&self, service: &str) -> Result<Vec<(Option<String>, Option<String>, Url)>> {
+        let wanted = self.config.for_service(service)?;
+        match self.identity {
+            None => Ok(vec![(None, None, self.endpoint(service)?)]),
+            Some(_) => Ok(self
+                .catalog
+                .all(&wanted.service_type)
+                .into_iter()
+                .map(|(region, interface, url)| (Some(region), Some(interface), url))
+                .collect()),
+        }
+    }
+
     /// Where a service is whose type has several names: under the first that
     /// the catalogue has.
     pub fn endpoint_under(&self, names: &[&str]) -> Result<Url> {

@@ -60,6 +60,11 @@ impl Surroundings {
         Ok(data.join("rimg").join("local"))
     }
 
+    /// Where the lines typed at the prompt are kept; `None` where there is no home.
+    pub fn history(&self) -> Option<PathBuf> {
+        Some(self.data_dir.as_deref()?.join("rimg").join("history"))
+    }
+
     /// `path` with a leading `~` replaced by the home directory.
     pub fn expand_home(&self, path: &str) -> PathBuf {
         match (path.strip_prefix('~'), &self.home) {

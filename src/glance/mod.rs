@@ -31,18 +31,9 @@ pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Re
     if !matches!(major, None | Some("2")) {
         return Err(unsupported(wanted.unwrap_or_default()));
     }
-    url.set_query(None);
-    url.set_fragment(None);
-    let versioned = url.path_segments().and_then(|mut path| path.rfind(|part| !part.is_empty()).map(str::to_owned));
-    let version = match versioned.as_deref() {
-        Some(last) if last.starts_with('v') && last[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-            let version = last.to_owned();
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.pop_if_empty().pop();
-            }
-            version
-        }
-        _ => offered(&http, &url).await?,
+    let version = match cut_version(&mut url) {
+        Some(version) => version,
+        None => offered(&http, &url).await?,
     };
     if !version.starts_with("v2") {
         return Err(unsupported(&version));
@@ -51,6 +42,20 @@ pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Re
         path.pop_if_empty().push("v2");
     }
     Ok(Box::new(v2::V2::new(http, url, credential)))
+}
+
+/// Takes the version off the end of an address, if there is one.
+fn cut_version(url: &mut Url) -> Option<String> {
+    url.set_query(None);
+    url.set_fragment(None);
+    let last = url.path_segments().and_then(|mut path| path.rfind(|part| !part.is_empty()).map(str::to_owned))?;
+    if !(last.starts_with('v') && last[1..].starts_with(|c: char| c.is_ascii_digit())) {
+        return None;
+    }
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().pop();
+    }
+    Some(last)
 }
 
 fn unsupported(version: &str) -> Error {
@@ -62,24 +67,43 @@ fn unsupported(version: &str) -> Error {
 /// (<https://docs.openstack.org/api-ref/image/versions/>). A service that does
 /// not list any is taken to speak v2, as all have since 2012.
 async fn offered(http: &Http, url: &Url) -> Result<String> {
-    let mut root = url.clone();
-    if let Ok(mut path) = root.path_segments_mut() {
-        path.pop_if_empty().push("");
-    }
-    let answer = http.send(Request::get(root)).await?;
-    let Ok(answer) = answer.ok().await else { return Ok("v2".to_owned()) };
-    let versions = match answer.json().await {
-        Ok(document) => versions(&document),
-        Err(error) if error.kind == Kind::Interrupted => return Err(error),
-        Err(_) => Vec::new(),
+    let versions = match versions(http, url.clone()).await {
+        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Network) => return Err(error),
+        listed => listed.unwrap_or_default(),
     };
-    let best = versions.iter().find(|id| id.starts_with("v2")).or(versions.first());
-    Ok(best.cloned().unwrap_or_else(|| "v2".to_owned()))
+    let best = versions.iter().find(|version| version.id.starts_with("v2")).or(versions.first());
+    Ok(best.map_or_else(|| "v2".to_owned(), |version| version.id.clone()))
 }
 
-fn versions(document: &Value) -> Vec<String> {
-    let listed = document.get("versions").and_then(Value::as_array);
-    listed.into_iter().flatten().filter_map(|v| v.get("id")?.as_str().map(str::to_owned)).collect()
+/// A version of the API that a service offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// `v2.9`
+    pub id: String,
+    /// `CURRENT`, `SUPPORTED`, `DEPRECATED`, `EXPERIMENTAL`
+    pub status: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// The versions that the service at `url` lists, in its order.
+pub async fn versions(http: &Http, mut url: Url) -> Result<Vec<Version>> {
+    cut_version(&mut url);
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("");
+    }
+    let answer = http.send(Request::get(url)).await?;
+    Ok(listed(&answer.ok().await?.json().await?))
+}
+
+fn listed(document: &Value) -> Vec<Version> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let read = |version: &Value| {
+        let url = text(version.pointer("/links/0/href"));
+        Some(Version { id: version.get("id")?.as_str()?.to_owned(), status: text(version.get("status")), url })
+    };
+    let versions = document.get("versions").and_then(Value::as_array);
+    versions.into_iter().flatten().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -92,6 +116,11 @@ mod tests {
             {"id": "v2.9", "links": [{"href": "http://glance.openstack.example.org/v2/", "rel": "self"}], "status": "CURRENT"},
             {"id": "v2.7", "links": [{"href": "http://glance.openstack.example.org/v2/", "rel": "self"}], "status": "SUPPORTED"}
         ]});
-        assert_eq!(versions(&sample), ["v2.9", "v2.7"]);
+        let of = |id: &str, status: &str| Version {
+            id: id.to_owned(),
+            status: status.to_owned(),
+            url: "http://glance.openstack.example.org/v2/".to_owned(),
+        };
+        assert_eq!(listed(&sample), [of("v2.9", "CURRENT"), of("v2.7", "SUPPORTED")]);
     }
 }

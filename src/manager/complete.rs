@@ -5,6 +5,7 @@
 //! the one to complete, and gets a candidate per line. What goes wrong stays
 //! unsaid: the line that is being typed must not be disturbed.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::{Entry, Globals, find, help};
 use crate::cloud::{Surroundings, cloud_names};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::image::Filter;
+use crate::image::{Filter, Image};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::terminal::steers;
@@ -189,7 +190,75 @@ pub fn images() -> ArgValueCandidates {
     ArgValueCandidates::new(|| visible_images().unwrap_or_default())
 }
 
+/// At the prompt, where the cloud is asked by who is signed in already.
+#[derive(Default)]
+enum Prompt {
+    /// This is no prompt.
+    #[default]
+    None,
+    /// No image was to be completed yet.
+    Unasked,
+    /// One was, and the images are not known.
+    Missed,
+    /// These are the images.
+    Known(Vec<Image>),
+}
+
+thread_local! {
+    static PROMPT: RefCell<Prompt> = RefCell::default();
+}
+
+/// What can come after these words at the prompt, the last being `current`.
+pub fn of_line(entries: &'static [Entry], words: Vec<String>, current: String) -> Vec<CompletionCandidate> {
+    PROMPT.with_borrow_mut(|prompt| {
+        if matches!(prompt, Prompt::None) {
+            *prompt = Prompt::Unasked;
+        }
+    });
+    let line = ["rimg".to_owned()].into_iter().chain(words).chain([current]).map(OsString::from);
+    candidates(entries, line.collect()).unwrap_or_default()
+}
+
+/// Whether images were to be completed, and are not known.
+pub fn misses_images() -> bool {
+    PROMPT.with_borrow(|prompt| matches!(prompt, Prompt::Missed))
+}
+
+/// Asks the cloud for the images that can be completed; on any trouble there are none.
+pub async fn know_images(ctx: &Context) {
+    let images = listed(ctx).await.unwrap_or_default();
+    PROMPT.set(Prompt::Known(images));
+}
+
+/// What is known may not be true any more.
+pub fn forget_images() {
+    PROMPT.with_borrow_mut(|prompt| {
+        if !matches!(prompt, Prompt::None) {
+            *prompt = Prompt::Unasked;
+        }
+    });
+}
+
+async fn listed(ctx: &Context) -> Option<Vec<Image>> {
+    let look = async {
+        let images = ctx.images().await?;
+        images.list(&Filter { limit: Some(1000), ..Filter::default() }).await
+    };
+    tokio::time::timeout(PATIENCE, look).await.ok()?.ok()
+}
+
 fn visible_images() -> Option<Vec<CompletionCandidate>> {
+    let at_prompt = PROMPT.with_borrow_mut(|prompt| match prompt {
+        Prompt::None => None,
+        Prompt::Known(images) => Some(of_images(images)),
+        Prompt::Unasked | Prompt::Missed => {
+            *prompt = Prompt::Missed;
+            Some(Vec::new())
+        }
+    });
+    if at_prompt.is_some() {
+        return at_prompt;
+    }
     let (_, line) = asked()?;
     let parser = Globals::augment(Command::new("rimg"));
     let globals = Globals::from_matches(&parser.try_get_matches_from(find::only_globals(line)).ok()?);
@@ -197,16 +266,16 @@ fn visible_images() -> Option<Vec<CompletionCandidate>> {
     let found = runtime.block_on(async {
         let log = Log::silent();
         let ctx = Context::unattended(globals.cloud, log, Interrupt::listen().ok()?);
-        let look = async {
-            let images = ctx.images().await?;
-            images.list(&Filter { limit: Some(1000), ..Filter::default() }).await
-        };
-        tokio::time::timeout(PATIENCE, look).await.ok()?.ok()
+        listed(&ctx).await
     });
     // A name may be looked up on a thread that cannot be stopped.
     runtime.shutdown_background();
+    Some(of_images(&found?))
+}
+
+fn of_images(images: &[Image]) -> Vec<CompletionCandidate> {
     let mut candidates = Vec::new();
-    for image in &found? {
+    for image in images {
         // Names come from other tenants: what could steer the terminal or be
         // taken for an option is left to the ID.
         let name = image.name().filter(|name| !name.is_empty() && !name.starts_with('-') && !name.contains(steers));
@@ -218,7 +287,7 @@ fn visible_images() -> Option<Vec<CompletionCandidate>> {
             candidates.push(id.hide(name.is_some()));
         }
     }
-    Some(candidates)
+    candidates
 }
 
 #[cfg(test)]
@@ -235,12 +304,12 @@ mod tests {
 
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
-        assert_eq!(completed("rimg "), "image serve complete help");
+        assert_eq!(completed("rimg "), "command configuration image serve versions complete help");
         assert_eq!(completed("rimg image s"), "save set show");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");
-        assert_eq!(completed("rimg help "), "image serve complete");
+        assert_eq!(completed("rimg help "), "command configuration image serve versions complete");
         assert_eq!(completed("rimg volume "), "");
         assert_eq!(completed("rimg --nosuch "), "");
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::Command;
+use clap::{Arg, ArgAction, Command};
 
 use super::globals::Globals;
 use super::{Entry, complete, find, sink};
@@ -19,6 +19,9 @@ OS_* variables (`source openrc`), or by the --os-* options.";
 /// How the program's own help is laid out: the commands come before the options.
 const TEMPLATE: &str = "{about-section}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
 
+/// The option of a line without command words: a batch ends at the first failure.
+pub const STOP_ON_ERROR: &str = "stop-on-error";
+
 /// The parser of a line without command words. It also makes the program's own help.
 pub fn root(entries: &'static [Entry]) -> Command {
     Globals::augment(Command::new("rimg"))
@@ -27,7 +30,15 @@ pub fn root(entries: &'static [Entry]) -> Command {
         .before_help(table(entries))
         .after_help("`rimg --help` lists all options.")
         .help_template(TEMPLATE)
-        .override_usage("rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help [COMMAND]")
+        .arg(
+            Arg::new(STOP_ON_ERROR)
+                .long(STOP_ON_ERROR)
+                .help("End at the first command of a batch that fails")
+                .action(ArgAction::SetTrue),
+        )
+        .override_usage(
+            "rimg [OPTIONS] <COMMAND> [ARGUMENTS]\n       rimg help [COMMAND]\n       rimg [OPTIONS]    (a prompt, or a batch: commands on stdin, one a line)",
+        )
 }
 
 /// The parser of one command, for a line without the command's words: its own
@@ -86,13 +97,26 @@ fn print(text: &str) -> Result<u8> {
     written.map(|()| 0).map_err(|e| Error::io("cannot write to stdout", &e))
 }
 
-/// The commands and what each is for.
+/// The commands and what each is for; a group of many is one line.
 fn table(entries: &'static [Entry]) -> String {
-    let ours = [
-        ("complete", complete::parser().get_about().map(ToString::to_string).unwrap_or_default()),
-        ("help", "Print help on a command".to_owned()),
-    ];
-    let commands = lines(entries.iter().map(|entry| (entry.words, about(entry))).chain(ours));
+    const MANY: usize = 8;
+    let group = |entry: &Entry| entry.words.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for entry in entries {
+        let group = group(entry);
+        match entries.iter().filter(|other| other.words.starts_with(&format!("{group} "))).count() {
+            few if few < MANY => rows.push((entry.words.to_owned(), about(entry))),
+            many => {
+                let words = format!("{group} …");
+                if rows.last().is_none_or(|(last, _)| *last != words) {
+                    rows.push((words, format!("{many} commands: `rimg help {group}` lists them")));
+                }
+            }
+        }
+    }
+    rows.push(("complete".to_owned(), complete::parser().get_about().map(ToString::to_string).unwrap_or_default()));
+    rows.push(("help".to_owned(), "Print help on a command".to_owned()));
+    let commands = lines(rows.iter().map(|(words, about)| (words.as_str(), about.clone())));
     format!(
         "Commands:\n{commands}\nWords may be shortened: `rimg im li`. `rimg help image create` says more on a\ncommand."
     )

@@ -9,6 +9,7 @@ mod complete;
 mod find;
 mod globals;
 mod help;
+mod interactive;
 mod pages;
 mod shell;
 
@@ -142,28 +143,44 @@ pub fn run(entries: &'static [Entry], argv: Vec<OsString>) -> u8 {
     }
 }
 
+/// What a line comes to.
+enum Planned {
+    /// It is done: help was shown, or clap has said what is wrong.
+    Done(u8),
+    /// A command is to be run.
+    Run(&'static Entry, ArgMatches),
+    /// There is no command on it, only global options.
+    Nothing(ArgMatches),
+}
+
+fn plan(entries: &'static [Entry], argv: Vec<OsString>) -> Result<Planned> {
+    Ok(match find::find(entries, argv)? {
+        find::Found::Command(entry, argv) => match parsed(help::parser_of(entry), argv)? {
+            Ok(matches) => Planned::Run(entry, matches),
+            Err(code) => Planned::Done(code),
+        },
+        find::Found::Help(words) => Planned::Done(help::show(entries, &words)?),
+        find::Found::Complete(argv) => Planned::Done(complete::script(argv)?),
+        find::Found::Nothing(argv) if argv.iter().any(|arg| arg == "--help") => {
+            Planned::Done(help::show(entries, &[])?)
+        }
+        find::Found::Nothing(argv) => match parsed(help::root(entries), argv)? {
+            Ok(matches) => Planned::Nothing(matches),
+            Err(code) => Planned::Done(code),
+        },
+    })
+}
+
 fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Result<u8, (Log, anyhow::Error)> {
     let plain = |error: Error| (Log::default(), error.into());
-    let (entry, argv) = match find::find(entries, argv).map_err(plain)? {
-        find::Found::Command(entry, argv) => (entry, argv),
-        find::Found::Help(words) => return help::show(entries, &words).map_err(plain),
-        find::Found::Complete(argv) => return complete::script(argv).map_err(plain),
-        find::Found::Nothing(argv) if argv.len() <= 1 => return help::short(entries).map_err(plain),
-        find::Found::Nothing(argv) if argv.iter().any(|arg| arg == "--help") => {
-            return help::show(entries, &[]).map_err(plain);
+    let (entry, matches) = match plan(entries, argv).map_err(plain)? {
+        Planned::Done(code) => return Ok(code),
+        Planned::Nothing(_) if !interactive::is_wanted() => return help::short(entries).map_err(plain),
+        Planned::Nothing(matches) => {
+            let globals = Globals::from_matches(&matches);
+            return interactive::run(entries, globals, matches.get_flag(help::STOP_ON_ERROR)).map_err(plain);
         }
-        find::Found::Nothing(argv) => {
-            return match parsed(help::root(entries), argv).map_err(plain)? {
-                Ok(_) => {
-                    Err(plain(Error::usage("there is no command on the line").next("`rimg help` lists the commands")))
-                }
-                Err(code) => Ok(code),
-            };
-        }
-    };
-    let matches = match parsed(help::parser_of(entry), argv).map_err(plain)? {
-        Ok(matches) => matches,
-        Err(code) => return Ok(code),
+        Planned::Run(entry, matches) => (entry, matches),
     };
     let globals = Globals::from_matches(&matches);
     let log = Log::new(globals.level(), globals.log_file.as_deref()).map_err(plain)?;

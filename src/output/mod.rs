@@ -43,6 +43,8 @@ pub enum Human {
     Plain,
     /// A list, sorted and joined by `, ` (cliff's `ListColumn`).
     List,
+    /// A list, an item a line in a table; elsewhere plain.
+    Lines,
     /// A mapping, as `k='v', k2='v2'` sorted by key (cliff's `DictColumn`).
     Dict,
 }
@@ -60,6 +62,11 @@ impl Cell {
     /// A list that people read sorted and joined.
     pub fn list(value: Value) -> Self {
         Cell { value, human: Human::List }
+    }
+
+    /// A list that people read an item a line.
+    pub fn lines(value: Value) -> Self {
+        Cell { value, human: Human::Lines }
     }
 
     /// A mapping that people read as `k='v'` pairs.

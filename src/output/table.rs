@@ -65,6 +65,7 @@ fn human(cell: &Cell, sink: Sink) -> String {
             items.sort();
             items.join(", ")
         }
+        (Human::Lines, Value::Array(items)) => items.iter().map(python::str).collect::<Vec<_>>().join("\n"),
         (Human::Dict, Value::Object(_)) => {
             let mut pairs = Vec::new();
             collect_pairs(&cell.value, None, &mut pairs);

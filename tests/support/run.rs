@@ -308,6 +308,12 @@ impl Terminal {
         }
     }
 
+    /// Sends a signal (`TERM`) to the program.
+    pub fn signal(&mut self, name: &str) -> &mut Self {
+        self.running.signal(name);
+        self
+    }
+
     /// Types a line.
     pub fn type_line(&mut self, text: &str) -> &mut Self {
         self.type_keys(&format!("{text}\n"))

@@ -1,0 +1,3 @@
+//! `command …`
+
+pub mod list;

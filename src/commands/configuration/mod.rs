@@ -1,0 +1,3 @@
+//! `configuration …`
+
+pub mod show;

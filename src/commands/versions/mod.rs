@@ -1,0 +1,3 @@
+//! `versions …`
+
+pub mod show;
