@@ -340,6 +340,59 @@ fn the_entry_is_written_into_a_file_that_has_others() {
     refused.code(1).stderr_has("is written in a way that rimg cannot add to");
 }
 
+/// What `image list` says in an sh that sourced `openrc`, with no variables but those.
+fn sourced(world: &World, before: &str) -> Outcome {
+    let script = format!("{before} . ./openrc && exec \"$RIMG\" image list -f json");
+    let run = world.program("/bin/sh").args(["-c", &script]).directory(&world.home).no_env("OS_CLOUD");
+    run.env("RIMG", env!("CARGO_BIN_EXE_rimg")).run()
+}
+
+#[test]
+fn a_shell_can_source_the_openrc() {
+    let world = bare();
+    let path = world.home.join("openrc");
+    let args = ["--write-openrc", "openrc"];
+    let first = Serving::start(&world, &args);
+    assert_eq!(fs::read(world.home.join("stdout")).unwrap(), b"");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    sourced(&world, "").ok().stdout_is("[]\n").stderr_is("");
+    // What another cloud left in the shell is not mixed with this one.
+    sourced(&world, "export OS_CLOUD=x OS_TOKEN=y OS_PROJECT_ID=z OS_AUTH_TYPE=token;").ok().stdout_is("[]\n");
+    let written = fs::read_to_string(&path).unwrap();
+    let password = written.lines().find_map(|line| line.strip_prefix("export OS_PASSWORD='")).unwrap();
+    assert!(!log_of(&world).contains(password.trim_end_matches('\'')));
+    first.stop();
+    // The second start knows the hash alone, and keeps what stands there as long as it is right.
+    let second = Serving::start(&world, &args);
+    sourced(&world, "").ok().stdout_is("[]\n");
+    second.stop();
+    fs::remove_file(&path).unwrap();
+    let third = Serving::start(&world, &args);
+    sourced(&world, "OS_PASSWORD=old;").code(1).stderr_has("password");
+    third.stop();
+    fs::write(&path, "alias l=ls\n").unwrap();
+    let refused = world.rimg(["serve", "--listen", "0", "--write-openrc", "openrc"]).run();
+    refused.code(1).stderr_has("`openrc` is there already, and is no openrc that rimg wrote");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "alias l=ls\n");
+}
+
+#[test]
+fn no_word_means_anything_to_the_shell_that_sources_it() {
+    let world = bare();
+    let people = serde_json::json!({
+        "projects": [{"name": "it's $HOME"}],
+        "users": [{"name": "a'; touch made; '", "password": "$(touch made)`touch made`\"\\ '\n!#",
+            "roles": [{"project": "it's $HOME", "roles": ["member"]}]}, {"name": "second", "password": "x"}],
+    });
+    // JSON is YAML.
+    world.file("people.yaml", people.to_string());
+    let serving = Serving::start(&world, &["--config", "people.yaml", "--write-openrc", "openrc"]);
+    sourced(&world, "set -eu;").ok().stdout_is("[]\n");
+    assert!(!world.home.join("made").exists());
+    assert_eq!(fs::read(world.home.join("stdout")).unwrap(), b"");
+    serving.stop();
+}
+
 /// Begins to upload 2000 bytes, and sends half of them.
 fn half_an_upload(serving: &Serving) -> (Session, String, TcpStream) {
     let token = serving.sign_in(password("demo", "secret"), project("demo"));

@@ -72,6 +72,7 @@ const WAITING_LINES: usize = 4096;
 Examples:
   rimg serve
   rimg serve --write-clouds-yaml ~/.config/openstack/clouds.yaml
+  rimg serve --write-openrc ./openrc              # then, in another shell: . ./openrc
   rimg serve --listen 127.0.0.1:0 --data-dir /tmp/images --config serve.yaml")]
 pub struct Serve {
     /// Where to listen: an address, a port, or both; port 0 is any free one
@@ -90,6 +91,10 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     write_clouds_yaml: Option<PathBuf>,
 
+    /// Write the first user's variables into this file, for a shell to source, instead of showing the entries
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    write_openrc: Option<PathBuf>,
+
     /// Make up a new password for `admin`
     #[arg(long)]
     reset_password: bool,
@@ -97,7 +102,7 @@ pub struct Serve {
     /// Ask for a password (or take RIMG_PASSWORD), show its hash for the configuration file, and end
     #[arg(
         long,
-        conflicts_with_all = ["listen", "data_dir", "config", "write_clouds_yaml", "reset_password"]
+        conflicts_with_all = ["listen", "data_dir", "config", "write_clouds_yaml", "write_openrc", "reset_password"]
     )]
     hash_password: bool,
 }
@@ -169,13 +174,22 @@ impl Command for Serve {
                  everybody between here and the clients; a proxy with TLS in front of 127.0.0.1 is safe"
             ));
         }
-        match &self.write_clouds_yaml {
-            Some(path) => {
-                cloud::add(path, &mut entries, |entry, old| keep_password(entry, old, &hashes))?;
-                let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
-                ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
-            }
-            None => ctx.announce(&shown(&entries))?,
+        let keep = |entry: &mut cloud::Entry, old: &Value| keep_password(entry, old, &hashes);
+        if let Some(path) = &self.write_clouds_yaml {
+            cloud::add(path, &mut entries, keep)?;
+            let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
+            ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
+        }
+        if let Some(path) = &self.write_openrc {
+            let first = entries.first_mut().ok_or_else(|| {
+                Error::config("--write-openrc has nothing to write: no user has a password")
+                    .next("give one a password, or set OS_APPLICATION_CREDENTIAL_ID and its like by hand")
+            })?;
+            cloud::openrc::write(path, first, keep)?;
+            ctx.note(&format!("wrote the variables of `{}` to `{}`", first.name, path.display()));
+        }
+        if self.write_clouds_yaml.is_none() && self.write_openrc.is_none() {
+            ctx.announce(&shown(&entries))?;
         }
         ctx.note(&format!("serving {} at {}; Ctrl-C stops it", data_dir.display(), running.url));
         serve(ctx, running, log, &lost).await;
