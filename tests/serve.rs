@@ -486,6 +486,101 @@ fn what_is_wrong_is_said_at_the_start() {
 }
 
 #[test]
+fn a_malformed_configuration_starts_and_makes_nothing() {
+    let world = bare();
+    world.file("broken.json", "{\"namespace\": \"A\",\n oops");
+    for (text, message) in [
+        ("protected_properties:\n- {pattern: '('}\n", "`bad.yaml`, line 2: `(` is not a pattern"),
+        ("web_download:\n  hosts: ['mirror:80']\n", "`bad.yaml`, line 2: `web_download.hosts` holds"),
+        ("quota:\n  tags: hunter2\n", "`bad.yaml`, line 2: `quota.tags` is not what belongs there"),
+        ("policy:\n  ad_image: role:x\n", "`bad.yaml`, line 2: `ad_image` is no rule"),
+        ("metadefs:\n  - hunter2\n", "`bad.yaml`, line 2: `metadefs` is not what belongs there"),
+        ("metadefs: nowhere\n", "cannot read `nowhere`"),
+        (
+            "metadefs: broken.json\n",
+            "`broken.json` is not a document of metadata definitions: it is not JSON at line 2",
+        ),
+    ] {
+        world.file("bad.yaml", text);
+        let args = ["serve", "--listen", "0", "--config", "bad.yaml", "--data-dir", "made", "--write-openrc", "openrc"];
+        let refused = world.rimg(args).run();
+        refused.code(1).stdout_is("").stderr_has(message).stderr_lacks("hunter2").stderr_lacks("serving");
+        for left in ["made", "openrc", "data"] {
+            assert!(!world.home.join(left).exists(), "{left}: {text}");
+        }
+    }
+}
+
+const RULES: &str = "
+policy: {publicize_image: 'role:member'}
+import_methods: [web-download]
+web_download: {hosts: ['127.0.0.1'], ports: []}
+metadefs: definitions
+protected_properties:
+- {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
+- {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
+quota: {properties: 2, tags: 1, members: 1, image_size: 3000000, user_storage: 4000000}
+";
+
+#[test]
+fn what_the_configuration_says_counts() {
+    let world = bare();
+    world.file("rules.yaml", format!("{PEOPLE}{RULES}"));
+    fs::create_dir(world.home.join("definitions")).unwrap();
+    world.file("definitions/a.json", r#"{"namespace": "A", "visibility": "public"}"#);
+    let serving = Serving::start(&world, &["--config", "rules.yaml"]);
+    assert!(log_of(&world).contains("note: `definitions`: loaded 1 namespaces, 0 were there already"));
+    let session = |user: &str| {
+        let token = serving.sign_in(password(user, "secret"), project("demo"));
+        Session {
+            project: String::new(),
+            token: token.header("x-subject-token").unwrap().to_owned(),
+            image_url: serving.url.clone(),
+        }
+    };
+    let (admin, demo) = (session("admin"), session("demo"));
+    let names = demo.ask("GET", "/v2/metadefs/namespaces", &[], b"").unwrap().json();
+    assert_eq!(names["namespaces"][0]["namespace"], "A");
+    let create = |by: &Session, more: Value| {
+        let mut image = json!({"disk_format": "raw", "container_format": "bare"});
+        image.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        by.json("POST", "/v2/images", &image)
+    };
+    // Policy.
+    assert_eq!(create(&demo, json!({"visibility": "public"})).status, 201);
+    // Protected properties.
+    assert_eq!(create(&demo, json!({"billing_code": "x"})).status, 403);
+    let image = create(&admin, json!({"billing_code": "x"}));
+    let id = image.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v2/images/{id}");
+    assert_eq!(demo.ask("GET", &path, &[], b"").unwrap().json()["billing_code"], "x");
+    let change = json!([{"op": "replace", "path": "/billing_code", "value": "y"}]);
+    assert_eq!((demo.json("PATCH", &path, &change).status, admin.json("PATCH", &path, &change).status), (403, 200));
+    // Quotas.
+    assert_eq!(create(&demo, json!({"a": "1", "b": "2", "c": "3"})).status, 413);
+    assert_eq!(create(&demo, json!({"tags": ["a", "b"]})).status, 413);
+    let member = |name: &str| demo.json("POST", &format!("{path}/members"), &json!({"member": name})).status;
+    assert_eq!((member("p"), member("q")), (200, 413));
+    let octets = [("Content-Type", "application/octet-stream")];
+    let put = |id: &str, bytes: usize| {
+        demo.ask("PUT", &format!("/v2/images/{id}/file"), &octets, &vec![1; bytes]).unwrap().status
+    };
+    assert_eq!((put(&id, 3_000_001), put(&id, 2_500_000)), (413, 204));
+    let other = create(&demo, json!({})).json()["id"].as_str().unwrap().to_owned();
+    assert_eq!((put(&other, 2_000_000), put(&other, 1_000_000)), (413, 204));
+    // Imports.
+    let way = |body: Value| {
+        let id = create(&demo, json!({})).json()["id"].as_str().unwrap().to_owned();
+        demo.json("POST", &format!("/v2/images/{id}/import"), &json!({"method": body}))
+    };
+    let direct = way(json!({"name": "glance-direct"}));
+    assert!(direct.status == 400 && direct.text().contains("Unknown import method name"), "{}", direct.text());
+    assert_eq!(way(json!({"name": "web-download", "uri": "http://127.0.0.2:1/x"})).status, 400);
+    assert_eq!(way(json!({"name": "web-download", "uri": "http://127.0.0.1:1/x"})).status, 202);
+    serving.stop();
+}
+
+#[test]
 fn the_log_can_be_a_file_and_nothing_else() {
     let world = bare();
     let serving = Serving::start(&world, &["--config", "serve.yaml", "--log-file", "file.log"]);

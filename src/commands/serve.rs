@@ -19,7 +19,7 @@ use crate::local::config::Config;
 use crate::local::identity::directory::{Directory, Scope};
 use crate::local::identity::password::{self, Hash};
 use crate::local::identity::{Keystone, ROOT};
-use crate::local::{self, Logged, Service};
+use crate::local::{self, Catalogue, Logged, Service};
 use crate::manager::Command;
 
 /// Glance's own port.
@@ -128,6 +128,7 @@ impl Command for Serve {
                 .next("change the password there")
                 .into());
         }
+        let metadefs = config.metadefs.as_deref().map(Catalogue::read).transpose()?;
         // Before anything is made or swept: there may be another one running.
         let listener = TcpListener::bind(self.listen).map_err(|e| cannot_listen(self.listen, &e))?;
         let data_dir = match self.data_dir {
@@ -147,8 +148,8 @@ impl Command for Serve {
         for swept in swept {
             ctx.note(&format!("swept up {swept}"));
         }
-        if let Some(path) = &config.metadefs {
-            let loaded = service.load_metadefs(path)?;
+        if let (Some(path), Some(metadefs)) = (&config.metadefs, metadefs) {
+            let loaded = service.load_metadefs(metadefs)?;
             let (new, old) = (loaded.added.len(), loaded.skipped.len());
             ctx.note(&format!("`{}`: loaded {new} namespaces, {old} were there already", path.display()));
         }

@@ -56,7 +56,7 @@ pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use server::Logged;
 pub use settings::{Limits, Log, Settings, StoreSettings};
-pub use v2::metadefs::Loaded;
+pub use v2::metadefs::{Catalogue, Loaded};
 pub use web_download::WebFilter;
 
 use crate::error::{Error, Kind, Result};

@@ -12,6 +12,9 @@ use super::web_download::WebFilter;
 /// The name of the store that staged data is in; never a user's choice.
 pub(super) const STAGING: &str = "os_glance_staging_store";
 
+/// The ways to import that there are.
+pub(super) const IMPORT_METHODS: [&str; 3] = ["glance-direct", "web-download", "copy-image"];
+
 /// Takes each line of the request log.
 pub type Log = Arc<dyn Fn(&Logged) + Send + Sync>;
 
@@ -87,7 +90,7 @@ impl Default for Settings {
             protected_properties: Vec::new(),
             disk_formats: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
             container_formats: words("ami ari aki bare ovf ova docker compressed"),
-            import_methods: words("glance-direct web-download copy-image"),
+            import_methods: IMPORT_METHODS.map(str::to_owned).to_vec(),
             web_download: WebFilter::default(),
             quota: Quota::default(),
             limits: Limits::default(),
