@@ -470,6 +470,36 @@ fn transfers_that_take_too_long_are_undone() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_swept_by_one_that_lives_on() {
+    let world = bare();
+    world.file("serve.yaml", PEOPLE.replace("grace: 1", "grace: 1, sweep: 1"));
+    let survivor = Serving::start(&world, &["--config", "serve.yaml"]);
+    let mut killed = Serving::start(&world, &["--config", "serve.yaml"]);
+    let (_, own, mut stream) = half_an_upload(&survivor);
+    let (_, id, _upload) = half_an_upload(&killed);
+    killed.signal("KILL");
+    assert_eq!(killed.code(), None);
+    let token = survivor.sign_in(password("demo", "secret"), project("demo"));
+    let token = token.header("x-subject-token").unwrap().to_owned();
+    let session = Session { project: String::new(), token, image_url: survivor.url.clone() };
+    let status = |id: &str| session.ask("GET", &format!("/v2/images/{id}"), &[], b"").unwrap().json()["status"].clone();
+    let started = Instant::now();
+    while status(&id) != "queued" || !log_of(&world).contains(&format!("note=\"swept up image {id}: unfinished data")) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", log_of(&world));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What the survivor has in hand itself is none of that.
+    assert_eq!(status(&own), "saving");
+    stream.write_all(&[2; 1000]).unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 204 No Content\r\n");
+    assert_eq!(fs::read_dir(world.home.join("data/rimg/local/stores/local")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(world.home.join("data/rimg/local/runs")).unwrap().count(), 1);
+    survivor.stop();
+}
+
+#[test]
 fn what_is_wrong_is_said_at_the_start() {
     let world = bare();
     let serving = Serving::start(&world, &["--config", "serve.yaml"]);

@@ -67,7 +67,7 @@ const WAITING_LINES: usize = 4096;
   - {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
   - {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
   quota: {properties: 128, tags: 128, members: 128, image_size: 1099511627776, user_storage: 5000000000}
-  limits: {connections: 256, stall: 60, grace: 30, page: 25, longest_page: 1000}
+  limits: {connections: 256, stall: 60, grace: 30, sweep: 60, page: 25, longest_page: 1000}
 
 Examples:
   rimg serve
@@ -138,11 +138,14 @@ impl Command for Serve {
         let (lines, log) = mpsc::channel(WAITING_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let lost_here = Arc::clone(&lost);
-        config.settings.log = Some(Arc::new(move |logged| {
-            if lines.try_send(line(logged)).is_err() {
+        let write = Arc::new(move |line: String| {
+            if lines.try_send(line).is_err() {
                 lost_here.fetch_add(1, Ordering::Relaxed);
             }
-        }));
+        });
+        let write_swept = Arc::clone(&write);
+        config.settings.swept = Some(Arc::new(move |what| write_swept(format!("time={} note={}", now(), value(what)))));
+        config.settings.log = Some(Arc::new(move |logged| write(line(logged))));
         let policy = config.settings.policy.clone();
         let (service, swept) = Service::open(&data_dir, config.settings)?;
         for swept in swept {
@@ -330,11 +333,15 @@ fn shown(entries: &[cloud::Entry]) -> String {
     text
 }
 
+fn now() -> impl std::fmt::Display {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+}
+
 /// A line of the request log: keys and values.
 fn line(logged: &Logged) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
     let mut line = format!(
-        "time={now} remote={} method={} path={} status={} received={} sent={} seconds={:.3} request_id={}",
+        "time={} remote={} method={} path={} status={} received={} sent={} seconds={:.3} request_id={}",
+        now(),
         logged.remote,
         logged.method,
         value(logged.path),

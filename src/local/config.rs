@@ -202,6 +202,7 @@ struct LimitsEntry {
     json_bytes: Option<Spanned<usize>>,
     stall: Option<Spanned<usize>>,
     grace: Option<u32>,
+    sweep: Option<Spanned<usize>>,
     page: Option<Spanned<usize>>,
     longest_page: Option<Spanned<usize>>,
 }
@@ -383,9 +384,11 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
     at_least("json_bytes", &mut limits.json_bytes, &given.json_bytes, 1024)?;
     at_least("page", &mut limits.page, &given.page, 1)?;
     at_least("longest_page", &mut limits.longest_page, &given.longest_page, 1)?;
-    let mut stall = usize::try_from(limits.stall.as_secs()).unwrap_or_default();
-    at_least("stall", &mut stall, &given.stall, 1)?;
-    limits.stall = Duration::from_secs(stall as u64);
+    for (name, to, from) in [("stall", &mut limits.stall, &given.stall), ("sweep", &mut limits.sweep, &given.sweep)] {
+        let mut seconds = usize::try_from(to.as_secs()).unwrap_or_default();
+        at_least(name, &mut seconds, from, 1)?;
+        *to = Duration::from_secs(seconds as u64);
+    }
     limits.grace = given.grace.map_or(limits.grace, |seconds| Duration::from_secs(seconds.into()));
     Ok(())
 }
@@ -565,7 +568,7 @@ policy: {publicize_image: 'role:member'}
 stores: [{name: fast}, {name: slow, directory: /srv/slow}]
 default_store: slow
 quota: {tags: 3, user_storage: 5000}
-limits: {stall: 5, grace: 0, longest_page: 10}
+limits: {stall: 5, grace: 0, sweep: 7, longest_page: 10}
 token_lifetime: 60
 ";
         let config = read(text).unwrap();
@@ -576,6 +579,7 @@ token_lifetime: 60
         assert_eq!((settings.stores.len(), settings.default_store.as_str()), (2, "slow"));
         assert_eq!((settings.quota.tags, settings.quota.user_storage), (3, Some(5000)));
         assert_eq!((settings.limits.stall, settings.limits.longest_page), (Duration::from_secs(5), 10));
+        assert_eq!(settings.limits.sweep, Duration::from_secs(7));
         assert!(read("").is_ok() && read("# nothing\n").is_ok());
     }
 
@@ -593,6 +597,7 @@ token_lifetime: 60
             ("projects:\n- name: p\n", "line 2: `p` is of no use without `users`"),
             ("stores:\n- name: ../x\n", "line 2: `../x` is no name for a store"),
             ("default_store: x\n", "line 1: there is no store `x`"),
+            ("limits:\n  sweep: 0\n", "line 2: `limits.sweep` must be 1 at least"),
             ("limits:\n  page: 0\n", "line 2: `limits.page` must be 1 at least"),
         ] {
             let error = read(text).err().unwrap();

@@ -204,6 +204,12 @@ impl Service {
             self.run.forget(run);
         }
         swept.extend(import::sweep(self)?);
+        // What this process could not remove before, perhaps it can now.
+        for file in self.read(|session| Ok(session.unsettled(self.run.id(), FileState::Garbage)?))? {
+            if let Ok(store) = self.store_of(&file) {
+                self.remove(store, &file.id);
+            }
+        }
         Ok(swept)
     }
 }
@@ -322,8 +328,26 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let grace = service.settings.limits.grace;
+    let sweeping = tokio::spawn(sweep_again(Arc::clone(&service)));
     server::serve(listener, Arc::clone(&service), identity, shutdown).await;
+    sweeping.abort();
     service.imports.finish(grace).await;
+}
+
+/// Sweeps now and then: another process on the same data may have ended in the
+/// middle of something, and none may start for a long time.
+async fn sweep_again(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(service.settings.limits.sweep).await;
+        let sweeping = Arc::clone(&service);
+        let lines = match access::aside(move || sweeping.sweep()).await {
+            Ok(swept) => swept.into_iter().map(|what| format!("swept up {what}")).collect(),
+            Err(failure) => vec![format!("cannot sweep: {}", failure.cause())],
+        };
+        if let Some(tell) = &service.settings.swept {
+            lines.iter().for_each(|line| tell(line));
+        }
+    }
 }
 
 #[cfg(test)]

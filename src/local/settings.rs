@@ -43,6 +43,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where the request log goes; nowhere by default.
     pub log: Option<Log>,
+    /// Told, a line each, what was swept up while the service runs, or why it could not be.
+    pub swept: Option<Arc<dyn Fn(&str) + Send + Sync>>,
 }
 
 /// A store.
@@ -69,6 +71,8 @@ pub struct Limits {
     pub stall: Duration,
     /// How long transfers may take to end when the service stops.
     pub grace: Duration,
+    /// How often what dead processes left behind is swept up while the service runs.
+    pub sweep: Duration,
     /// Images on a page when the client does not say.
     pub page: usize,
     /// Images on a page at most.
@@ -95,6 +99,7 @@ impl Default for Settings {
             quota: Quota::default(),
             limits: Limits::default(),
             log: None,
+            swept: None,
         }
     }
 }
@@ -107,6 +112,7 @@ impl Default for Limits {
             json_bytes: 1 << 20,
             stall: Duration::from_secs(60),
             grace: Duration::from_secs(30),
+            sweep: Duration::from_secs(60),
             page: 25,
             longest_page: 1000,
         }
