@@ -49,7 +49,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
@@ -83,6 +83,13 @@ pub struct Service {
     run: Run,
     blocks: Arc<Blocks>,
     imports: Imports,
+    sign_ins: Arc<Semaphore>,
+}
+
+/// How many passwords are checked at a time. Half of the processors, so that
+/// guessing many takes neither the time nor the threads of those who send data.
+fn password_checks() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
 impl Service {
@@ -107,7 +114,9 @@ impl Service {
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Blocks::new(WAITING_BLOCKS);
         let imports = Imports::default();
-        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
+        let sign_ins = Arc::new(Semaphore::new(password_checks()));
+        let service =
+            Service { settings, policy, protection, registry, stores, staging, run, blocks, imports, sign_ins };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
                 Kind::Io,

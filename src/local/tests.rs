@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -348,6 +349,24 @@ fn what_a_dead_process_left_behind_is_swept() {
 }
 
 #[test]
+fn what_could_not_be_removed_is_removed_by_the_next_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let (service, _) = Service::open(directory.path(), Settings::default()).unwrap();
+    service
+        .registry
+        .write(|session| {
+            session.add(&Image::new("i".to_owned()))?;
+            session.add_file("aa", "i", "local", service.run.id())?;
+            session.discard_file("aa", service.run.id()).map_err(Failure::from)
+        })
+        .unwrap();
+    std::fs::write(directory.path().join("stores/local/aa"), b"x").unwrap();
+    assert_eq!(service.sweep().unwrap(), [""; 0]);
+    assert!(data_files(directory.path()).is_empty());
+    assert!(service.registry.read(|session| session.runs()).unwrap().is_empty());
+}
+
+#[test]
 fn a_service_that_stops_lets_transfers_end() {
     let directory = tempfile::tempdir().unwrap();
     let running = begin(directory.path(), Settings::default());
@@ -389,4 +408,68 @@ fn no_name_of_a_user_reaches_the_disk() {
     assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), &headers, b"x").status, 400);
     let hidden = format!("{OCTETS}X-Image-Meta-Store: os_glance_staging_store\r\n");
     assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), &hidden, b"x").status, 400);
+}
+
+/// Lets everybody wait who signs in, and counts them.
+struct Slow {
+    inner: FixedToken,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl Identity for Slow {
+    fn caller(&self, token: &str) -> Option<Arc<Caller>> {
+        self.inner.caller(token)
+    }
+
+    fn challenge(&self, base: &str) -> String {
+        self.inner.challenge(base)
+    }
+
+    fn answer(&self, asked: &identity::Asked) -> Option<identity::Reply> {
+        if asked.method == http::Method::POST {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(10));
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.all.fetch_add(1, Ordering::SeqCst);
+        }
+        None
+    }
+}
+
+#[test]
+fn many_who_sign_in_take_turns_and_nobody_else_waits() {
+    const MANY: usize = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { connections: MANY + 10, ..Limits::default() };
+    let (service, _) = Service::open(directory.path(), Settings { limits, ..Settings::default() }).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let token = "a token";
+    let slow = Arc::new(Slow {
+        inner: FixedToken::new(token.to_owned(), admin()),
+        now: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        all: AtomicUsize::new(0),
+    });
+    let identity: Arc<dyn Identity> = slow.clone();
+    let running = run(service, listener, identity).unwrap();
+    let running = Begun { url: running.url.clone(), token, swept: Vec::new(), _running: running };
+    let sign_in =
+        "POST /identity/v3/auth/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+    let mut waiting: Vec<TcpStream> = (0..MANY).map(|_| connect(&running)).collect();
+    waiting.iter_mut().for_each(|stream| stream.write_all(sign_in.as_bytes()).unwrap());
+    // Those who go away do not make room for more at a time.
+    waiting.truncate(MANY - 50);
+    let id = raw(&running);
+    assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), OCTETS, b"data").status, 204);
+    assert_eq!(get(&running, "/identity/v3/auth/tokens").status, 404);
+    let left = MANY - slow.all.load(Ordering::SeqCst);
+    assert!(left > 50, "only {left} were still waiting");
+    for stream in waiting {
+        assert_eq!(receive(stream).status, 404);
+    }
+    let most = slow.most.load(Ordering::SeqCst);
+    assert!((1..=password_checks()).contains(&most), "{most} at a time");
 }
