@@ -473,3 +473,50 @@ fn many_who_sign_in_take_turns_and_nobody_else_waits() {
     let most = slow.most.load(Ordering::SeqCst);
     assert!((1..=password_checks()).contains(&most), "{most} at a time");
 }
+
+#[test]
+fn usage_is_told_as_glance_tells_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = begin(directory.path(), Settings::default());
+    assert_eq!(get(&running, "/v2/info/usage").json(), json!({"usage": {}}));
+    drop(running);
+    let quota = Quota { user_storage: Some(10 << 20), ..Quota::default() };
+    let (service, _) = Service::open(directory.path(), Settings { quota, ..Settings::default() }).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let token = "a token";
+    let identity = Arc::new(FixedToken::new(token.to_owned(), admin()));
+    let running = run(Arc::clone(&service), listener, identity).unwrap();
+    let running = Begun { url: running.url.clone(), token, swept: Vec::new(), _running: running };
+    let put = |id: &str, what: &str, size: usize| {
+        assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/{what}"), OCTETS, &vec![1; size]).status, 204);
+    };
+    let (whole, staged, gone, copied) = (raw(&running), raw(&running), raw(&running), raw(&running));
+    raw(&running);
+    put(&whole, "file", (3 << 20) + 5);
+    put(&staged, "stage", 2 << 20);
+    put(&gone, "file", 1 << 20);
+    put(&copied, "file", 1 << 20);
+    assert_eq!(send(&running, "DELETE", &format!("/v2/images/{gone}"), "", b"").status, 204);
+    create(&running, json!({"owner": "other"}));
+    let half = raw(&running);
+    let _upload = half_an_upload(&running, &half);
+    service
+        .registry
+        .write(|session| {
+            let mut image = session.image(&copied)?.unwrap();
+            image.properties.insert(import::IMPORTING.to_owned(), "local".to_owned());
+            session.save(&mut image).map_err(Failure::from)
+        })
+        .unwrap();
+    let usage = get(&running, "/v2/info/usage");
+    assert_eq!((usage.status, usage.header("content-type")), (200, Some("application/json")));
+    // Sizes in whole MiB; what has no limit has -1.
+    let expected = json!({"usage": {
+        "image_size_total": {"usage": 4, "limit": 10},
+        "image_stage_total": {"usage": 2, "limit": -1},
+        "image_count_total": {"usage": 5, "limit": -1},
+        "image_count_uploading": {"usage": 3, "limit": -1},
+    }});
+    assert_eq!(usage.json(), expected);
+    assert_eq!(send(&running, "POST", "/v2/info/usage", "", b"{}").status, 404);
+}
