@@ -260,6 +260,82 @@ fn tokens_say_what_they_are_good_for() {
 }
 
 #[test]
+fn what_there_is_can_be_looked_up_and_nothing_else() {
+    let world = bare();
+    let serving = Serving::start(&world, &["--config", "serve.yaml"]);
+    let token = |user: &str| {
+        let reply = serving.sign_in(password(user, "secret"), project("demo"));
+        let id = reply.json()["token"]["user"]["id"].as_str().unwrap().to_owned();
+        (reply.header("x-subject-token").unwrap().to_owned(), id)
+    };
+    let ((admin, _), (demo, demo_id)) = (token("admin"), token("demo"));
+    let get = |path: &str, token: &str| serving.identity("GET", path, &[("X-Auth-Token", token)], &Value::Null);
+    // The catalogue in pieces.
+    let services = get("/services?type=image", &admin).json();
+    assert_eq!(
+        (services["services"].as_array().unwrap().len(), &services["services"][0]["name"]),
+        (1, &json!("glance"))
+    );
+    let id = services["services"][0]["id"].as_str().unwrap();
+    let endpoints = get(&format!("/endpoints?service_id={id}&interface=public"), &admin).json();
+    assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 1);
+    let endpoint = &endpoints["endpoints"][0];
+    assert_eq!((&endpoint["url"], &endpoint["service_id"]), (&json!(serving.url), &json!(id)));
+    let one = get(&format!("/endpoints/{}", endpoint["id"].as_str().unwrap()), &admin).json();
+    assert_eq!(one["endpoint"], *endpoint);
+    assert_eq!(get("/endpoints", &admin).json()["endpoints"].as_array().unwrap().len(), 6);
+    assert_eq!(get("/regions", &admin).json()["regions"][0]["id"], "RegionOne");
+    // Application credentials, one's own or anybody's for an administrator.
+    let keys = format!("/users/{demo_id}/application_credentials");
+    for by in [&demo, &admin] {
+        let listed = get(&keys, by).json();
+        let key = &listed["application_credentials"][0];
+        assert_eq!(
+            (&key["id"], &key["name"], &key["roles"][0]["name"]),
+            (&json!("key"), &json!("ci"), &json!("reader"))
+        );
+        assert!(!listed.to_string().contains("sesame") && key.get("secret").is_none());
+        assert_eq!(get(&format!("{keys}/key"), by).json()["application_credential"], *key);
+    }
+    let none = get(&format!("{keys}?name=other"), &demo).json();
+    assert_eq!(none["application_credentials"], json!([]));
+    let ask = |method: &str, path: &str, by: &str, body: &Value| {
+        let reply = serving.identity(method, path, &[("X-Auth-Token", by)], body);
+        let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        (reply.status, message)
+    };
+    let denied = "You are not authorized to perform the requested action: identity:";
+    for (method, path, by, status, message) in [
+        ("GET", format!("{keys}/nope"), &demo, 404, "Could not find Application Credential: nope.".to_owned()),
+        (
+            "GET",
+            "/users/x/application_credentials".into(),
+            &demo,
+            403,
+            format!("{denied}list_application_credentials."),
+        ),
+        ("GET", "/users/x/application_credentials".into(), &admin, 404, "Could not find user: x.".into()),
+        ("GET", "/services".into(), &demo, 403, format!("{denied}list_services.")),
+        ("GET", "/endpoints".into(), &demo, 403, format!("{denied}list_endpoints.")),
+        ("GET", "/services/x".into(), &admin, 404, "Could not find service: x.".into()),
+        ("POST", keys.clone(), &demo, 403, "What there is on this service comes from its configuration file".into()),
+        ("DELETE", format!("{keys}/key"), &demo, 403, "What there is on this service comes from its".into()),
+        ("GET", keys.clone(), &"x".to_owned(), 401, "The request you have made requires authentication.".into()),
+    ] {
+        let body = if method == "POST" { json!({"application_credential": {"name": "x"}}) } else { Value::Null };
+        let (is, said) = ask(method, &path, by, &body);
+        assert!(is == status && said.starts_with(&message), "{method} {path}: {is} {said}");
+    }
+    // What this service does not have is told as plainly.
+    for path in ["/role_assignments", "/groups", "/limits", "/credentials", "/OS-FEDERATION/identity_providers", "/x/y"]
+    {
+        let reply = get(path, &admin);
+        assert!(reply.status == 404 && reply.text().contains("nothing at that address"), "{path}: {}", reply.text());
+    }
+    serving.stop();
+}
+
+#[test]
 fn who_is_refused_learns_nothing() {
     let world = bare();
     let serving = Serving::start(&world, &["--config", "serve.yaml"]);

@@ -98,10 +98,12 @@ impl Keystone {
                 true => self.own(asked, what),
                 false => no_method("GET, HEAD"),
             },
-            [what @ ("users" | "projects" | "domains" | "roles"), rest @ ..] => match reads {
-                true => self.look_up(asked, what, rest),
-                false => self.refuse_change(asked),
-            },
+            [what @ ("users" | "projects" | "domains" | "roles" | "services" | "endpoints" | "regions"), rest @ ..] => {
+                match reads {
+                    true => self.look_up(asked, what, rest),
+                    false => self.refuse_change(asked),
+                }
+            }
             [] => no_method("GET, HEAD"),
             _ => no_page(),
         }

@@ -282,7 +282,7 @@ impl Keystone {
     }
 
     /// The roles of an application credential that its user still holds.
-    fn roles_of_credential(&self, user: &User, credential: &ApplicationCredential) -> Vec<String> {
+    pub(super) fn roles_of_credential(&self, user: &User, credential: &ApplicationCredential) -> Vec<String> {
         let held = self.directory.roles_of(user, &Scope::Project(credential.project_id.clone()));
         if credential.roles.is_empty() {
             return held;
