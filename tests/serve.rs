@@ -284,7 +284,8 @@ fn what_there_is_can_be_looked_up_and_nothing_else() {
     let one = get(&format!("/endpoints/{}", endpoint["id"].as_str().unwrap()), &admin).json();
     assert_eq!(one["endpoint"], *endpoint);
     assert_eq!(get("/endpoints", &admin).json()["endpoints"].as_array().unwrap().len(), 6);
-    assert_eq!(get("/regions", &admin).json()["regions"][0]["id"], "RegionOne");
+    assert_eq!(get("/regions", &demo).json()["regions"][0]["id"], "RegionOne");
+    assert_eq!(get("/regions/RegionOne", &demo).json()["region"]["id"], "RegionOne");
     // Application credentials, one's own or anybody's for an administrator.
     let keys = format!("/users/{demo_id}/application_credentials");
     for by in [&demo, &admin] {
@@ -318,12 +319,17 @@ fn what_there_is_can_be_looked_up_and_nothing_else() {
         ("GET", "/services".into(), &demo, 403, format!("{denied}list_services.")),
         ("GET", "/endpoints".into(), &demo, 403, format!("{denied}list_endpoints.")),
         ("GET", "/services/x".into(), &admin, 404, "Could not find service: x.".into()),
-        ("POST", keys.clone(), &demo, 403, "What there is on this service comes from its configuration file".into()),
+        (
+            "POST",
+            "/users".into(),
+            &admin,
+            403,
+            "What there is on this service comes from its configuration file".into(),
+        ),
         ("DELETE", format!("{keys}/key"), &demo, 403, "What there is on this service comes from its".into()),
         ("GET", keys.clone(), &"x".to_owned(), 401, "The request you have made requires authentication.".into()),
     ] {
-        let body = if method == "POST" { json!({"application_credential": {"name": "x"}}) } else { Value::Null };
-        let (is, said) = ask(method, &path, by, &body);
+        let (is, said) = ask(method, &path, by, &Value::Null);
         assert!(is == status && said.starts_with(&message), "{method} {path}: {is} {said}");
     }
     // What this service does not have is told as plainly.
@@ -333,6 +339,100 @@ fn what_there_is_can_be_looked_up_and_nothing_else() {
         assert!(reply.status == 404 && reply.text().contains("nothing at that address"), "{path}: {}", reply.text());
     }
     serving.stop();
+}
+
+#[test]
+fn a_user_makes_application_credentials_and_removes_them() {
+    let world = bare();
+    let first = Serving::start(&world, &["--config", "serve.yaml"]);
+    let sign_in = |serving: &Serving, identity: Value, scope: Value| {
+        let reply = serving.sign_in(identity, scope);
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        (reply.header("x-subject-token").unwrap().to_owned(), reply.json()["token"].clone())
+    };
+    let by_key = |id: &str, secret: &str| json!({"methods": ["application_credential"], "application_credential": {"id": id, "secret": secret}});
+    let (demo, said) = sign_in(&first, password("demo", "secret"), project("demo"));
+    let (admin, _) = sign_in(&first, password("admin", "secret"), project("demo"));
+    let keys = format!("/users/{}/application_credentials", said["user"]["id"].as_str().unwrap());
+    let ask = |serving: &Serving, method: &str, path: &str, by: &str, body: &Value| {
+        serving.identity(method, path, &[("X-Auth-Token", by)], body)
+    };
+    let make = |by: &str, wish: Value| ask(&first, "POST", &keys, by, &json!({"application_credential": wish}));
+    let made = make(&demo, json!({"name": "mine", "description": "d", "roles": [{"name": "reader"}]}));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let mine = made.json()["application_credential"].clone();
+    let (id, secret) = (mine["id"].as_str().unwrap().to_owned(), mine["secret"].as_str().unwrap().to_owned());
+    assert_eq!((&mine["description"], &mine["project_id"]), (&json!("d"), &said["project"]["id"]));
+    assert_eq!((&mine["expires_at"], mine["roles"].as_array().unwrap().len()), (&Value::Null, 1));
+    // As `openstack` says it when no role is named: all that the token has.
+    let all = make(&demo, json!({"name": "all", "roles": []})).json()["application_credential"].clone();
+    assert_eq!(all["roles"].as_array().unwrap().len(), 2);
+    // The file holds a hash alone, for its owner alone.
+    let kept = world.home.join("data/rimg/local/application-credentials.json");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!fs::read_to_string(&kept).unwrap().contains(&secret) && !log_of(&world).contains(&secret));
+    // It opens what was asked for, and no more: not even others of its kind.
+    let (token, token_said) = sign_in(&first, by_key(&id, &secret), Value::Null);
+    assert_eq!(token_said["roles"][0]["name"], "reader");
+    assert_eq!(token_said["application_credential"], json!({"id": id, "name": "mine", "restricted": true}));
+    let images = format!("{}/v2/images", first.url);
+    let list =
+        |token: &str| crate::support::client::ask("GET", &images, &[("X-Auth-Token", token)], b"").unwrap().status;
+    assert_eq!(list(&token), 200);
+    for (by, wish, status, words) in [
+        (&token, json!({"name": "x"}), 403, "not allowed for managing additional application credentials"),
+        (&admin, json!({"name": "x"}), 403, "identity:create_application_credential"),
+        (&demo, json!({"name": "mine"}), 409, "Duplicate entry found with name mine."),
+        (&demo, json!({"name": "ci"}), 409, "Duplicate entry found with name ci."),
+        (&demo, json!({}), 400, "'name' is a required property"),
+        (&demo, json!({"name": "x".repeat(256)}), 400, "'name' is no text of 1 to 255 bytes"),
+        (&demo, json!({"name": "x", "roles": [{"name": "admin"}]}), 400, "with unassigned role"),
+        (&demo, json!({"name": "x", "roles": "admin"}), 400, "'roles' is no list of roles"),
+        (&demo, json!({"name": "x", "expires_at": "2000-01-01T00:00:00"}), 400, "must not be before now"),
+        (&demo, json!({"name": "x", "expires_at": "soon"}), 400, "is no time in ISO 8601"),
+        (&demo, json!({"name": "x", "unrestricted": "yes"}), 400, "'unrestricted' is not of type 'boolean'"),
+        (&demo, json!({"name": "x", "access_rules": [{"path": "/"}]}), 501, "no access rules"),
+    ] {
+        let reply = make(by, wish.clone());
+        assert!(reply.status == status && reply.text().contains(words), "{wish}: {} {}", reply.status, reply.text());
+    }
+    let unscoped = sign_in(&first, password("demo", "secret"), Value::Null).0;
+    assert_eq!(make(&unscoped, json!({"name": "x"})).status, 400);
+    // One that ends takes its tokens along.
+    let soon = (std::time::SystemTime::now() + Duration::from_secs(100)).duration_since(std::time::UNIX_EPOCH).unwrap();
+    let soon = jiff::Timestamp::from_second(soon.as_secs() as i64).unwrap();
+    let wish = json!({"name": "short", "secret": "short", "unrestricted": true,
+        "expires_at": soon.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string()});
+    let short = make(&demo, wish).json()["application_credential"].clone();
+    let (free, short_said) = sign_in(&first, by_key(short["id"].as_str().unwrap(), "short"), Value::Null);
+    assert_eq!(short_said["expires_at"], soon.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string());
+    assert_eq!(make(&free, json!({"name": "more"})).status, 201);
+    // Another start, and another process, know the same.
+    first.stop();
+    let second = Serving::start(&world, &["--config", "serve.yaml"]);
+    let third = Serving::start(&world, &["--config", "serve.yaml"]);
+    let (demo, _) = sign_in(&second, password("demo", "secret"), project("demo"));
+    let names: Vec<Value> = ask(&second, "GET", &keys, &demo, &Value::Null).json()["application_credentials"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["name"].clone())
+        .collect();
+    assert_eq!(names, ["ci", "mine", "all", "short", "more"]);
+    let token = sign_in(&second, by_key(&id, &secret), Value::Null).0;
+    let one = format!("{keys}/{id}");
+    assert_eq!(ask(&second, "DELETE", &one, &token, &Value::Null).status, 403);
+    assert_eq!(ask(&second, "DELETE", &one, &demo, &Value::Null).status, 204);
+    assert_eq!(ask(&second, "DELETE", &one, &demo, &Value::Null).status, 404);
+    assert_eq!(ask(&second, "DELETE", &format!("{keys}/key"), &demo, &Value::Null).status, 403);
+    let images = format!("{}/v2/images", second.url);
+    assert_eq!(crate::support::client::ask("GET", &images, &[("X-Auth-Token", &token)], b"").unwrap().status, 401);
+    assert_eq!(third.sign_in(by_key(&id, &secret), Value::Null).status, 404);
+    second.stop();
+    third.stop();
+    fs::write(&kept, "{").unwrap();
+    let refused = world.rimg(["serve", "--listen", "0", "--data-dir", "data/rimg/local"]).run();
+    refused.code(1).stderr_has("application-credentials.json` does not hold application credentials\nhint: remove it");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::local::config::Config;
 use crate::local::identity::directory::{Directory, Scope};
+use crate::local::identity::made::Made;
 use crate::local::identity::password::{self, Hash};
 use crate::local::identity::{Keystone, ROOT};
 use crate::local::{self, Catalogue, Logged, Service};
@@ -54,7 +55,7 @@ const WAITING_LINES: usize = 4096;
     password: secret              # or $pbkdf2-sha512$ROUNDS$SALT$KEY: see --hash-password
     roles:
     - {project: demo, roles: [member]}      # or domain: NAME, or system: true
-    application_credentials:
+    application_credentials:      # besides those that users make themselves
     - {name: ci, secret: sesame, project: demo, roles: [reader]}
   policy: {publicize_image: 'role:member'}  # rules that differ from Glance's
   stores:
@@ -170,7 +171,7 @@ impl Command for Serve {
         let address = listener.local_addr().map_err(|e| cannot_listen(self.listen, &e))?;
         let mut entries = entries(&directory, &plain, address);
         let hashes = hashes(&directory);
-        let identity = Keystone::new(directory, config.token_lifetime, &policy)?;
+        let identity = Keystone::new(directory, config.token_lifetime, &policy)?.with(Made::kept_in(&data_dir)?);
         let running = local::run(service, listener, Arc::new(identity))?;
         if !address.ip().is_loopback() {
             ctx.warn(&format!(

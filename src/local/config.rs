@@ -473,7 +473,16 @@ fn read_directory(file: File, plain: &mut BTreeMap<String, String>, wrong: &Wron
             }
             let roles = roles(&mut directory, entry.roles);
             let (secret, _) = secret(&entry.secret, wrong)?;
-            application_credentials.push(ApplicationCredential { id: key_id, name, secret, project_id, roles });
+            application_credentials.push(ApplicationCredential {
+                id: key_id,
+                name,
+                secret,
+                project_id,
+                roles,
+                description: None,
+                expires: None,
+                unrestricted: None,
+            });
         }
         let enabled = entry.enabled;
         directory.users.push(User { id, name, domain_id, enabled, password, grants, application_credentials });

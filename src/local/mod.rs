@@ -55,7 +55,7 @@ pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use server::Logged;
-pub use settings::{Limits, Log, Settings, StoreSettings};
+pub use settings::{Limits, Log, Notes, Settings, StoreSettings};
 pub use v2::metadefs::{Catalogue, Loaded};
 pub use web_download::WebFilter;
 

@@ -18,6 +18,9 @@ pub(super) const IMPORT_METHODS: [&str; 3] = ["glance-direct", "web-download", "
 /// Takes each line of the request log.
 pub type Log = Arc<dyn Fn(&Logged) + Send + Sync>;
 
+/// Takes each line that is about no request.
+pub type Notes = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How the service is set up.
 #[derive(Clone)]
 pub struct Settings {
@@ -44,7 +47,7 @@ pub struct Settings {
     /// Where the request log goes; nowhere by default.
     pub log: Option<Log>,
     /// Told, a line each, what was swept up while the service runs, or why it could not be.
-    pub swept: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub swept: Option<Notes>,
 }
 
 /// A store.

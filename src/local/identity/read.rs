@@ -2,6 +2,7 @@
 
 use http::header::LOCATION;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::directory::{ApplicationCredential, DEFAULT_DOMAIN, Domain, Project, Scope, User, id_of};
@@ -117,7 +118,8 @@ impl Keystone {
             let all = self.reads_all(&token);
             let one = &what[..what.len() - 1];
             let reply = match rest {
-                [] if all => {
+                // Regions are everybody's to see.
+                [] if all || what == "regions" => {
                     let items = self.items(asked, what).into_iter().filter(|item| matches(asked, item));
                     listed(asked, what, &format!("/{what}{}", query(asked)), items.map(|item| item.shown).collect())
                 }
@@ -128,7 +130,7 @@ impl Keystone {
                         "users" => *id == token.user_id,
                         "projects" => token.scope == Scope::Project((*id).to_owned()),
                         "domains" => self.is_of_domain(&token, id),
-                        _ => false,
+                        _ => what == "regions",
                     };
                     match item {
                         Some(item) if all || own => Reply::json(StatusCode::OK, &json!({one: item.shown})),
@@ -152,8 +154,8 @@ impl Keystone {
                         None if all => return Err(Refusal::not_found("user", id)),
                         _ => return Err(Refusal::forbidden(Some(&format!("identity:{action}")))),
                     };
-                    let mut keys =
-                        user.application_credentials.iter().map(|key| self.show_credential(asked, user, key));
+                    let keys = self.credentials_of(user)?;
+                    let mut keys = keys.iter().map(|key| self.show_credential(asked, user, key));
                     match rest.first() {
                         None => {
                             let path = format!("/users/{id}/application_credentials{}", query(asked));
@@ -176,9 +178,8 @@ impl Keystone {
 
     /// What would change who there is.
     pub(super) fn refuse_change(&self, asked: &Asked) -> Reply {
-        let message = "What there is on this service comes from its configuration file, and is not changed here.";
         match self.token_of(asked) {
-            Ok(token) => Refusal::new(StatusCode::FORBIDDEN, message).reply(&asked.base).by(&token.caller),
+            Ok(token) => Refusal::fixed().reply(&asked.base).by(&token.caller),
             Err(refusal) => refusal.reply(&asked.base),
         }
     }
@@ -244,16 +245,23 @@ impl Keystone {
     }
 
     fn show_credential<'k>(&self, asked: &Asked, user: &User, key: &'k ApplicationCredential) -> Item<'k> {
+        let shown = self.described_credential(asked, user, key);
+        Item { id: key.id.clone(), name: &key.name, domain_id: None, enabled: true, shown }
+    }
+
+    /// All of an application credential but its secret.
+    pub(super) fn described_credential(&self, asked: &Asked, user: &User, key: &ApplicationCredential) -> Value {
         let role = |name: &String| {
             json!({"id": self.role_id(name), "name": name, "domain_id": null, "description": null,
                 "options": {"immutable": true}})
         };
         let roles: Vec<Value> = self.roles_of_credential(user, key).iter().map(role).collect();
         let link = asked.link(&format!("/application_credentials/{}", key.id));
-        let shown = json!({"id": key.id, "name": key.name, "description": null, "user_id": user.id,
-            "project_id": key.project_id, "system": null, "expires_at": null, "unrestricted": null, "roles": roles,
-            "links": {"self": link}});
-        Item { id: key.id.clone(), name: &key.name, domain_id: None, enabled: true, shown }
+        let end = key.expires.and_then(|end| Timestamp::from_second(end).ok());
+        let end = end.map(|end| end.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string());
+        json!({"id": key.id, "name": key.name, "description": key.description, "user_id": user.id,
+            "project_id": key.project_id, "system": null, "expires_at": end, "unrestricted": key.unrestricted,
+            "roles": roles, "links": {"self": link}})
     }
 }
 
