@@ -133,7 +133,8 @@ impl Context {
         let session = self.session().await?;
         let http = self.http.get().ok_or_else(Error::interrupted)?;
         let (mut offered, mut silent) = (Vec::new(), None);
-        for (region, interface, url) in session.endpoints("image")? {
+        for place in session.endpoints("image")? {
+            let cloud::Place { region, interface, url } = place;
             if !wanted(region.as_deref(), interface.as_deref()) {
                 continue;
             }

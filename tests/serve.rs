@@ -260,6 +260,182 @@ fn tokens_say_what_they_are_good_for() {
 }
 
 #[test]
+fn what_there_is_can_be_looked_up_and_nothing_else() {
+    let world = bare();
+    let serving = Serving::start(&world, &["--config", "serve.yaml"]);
+    let token = |user: &str| {
+        let reply = serving.sign_in(password(user, "secret"), project("demo"));
+        let id = reply.json()["token"]["user"]["id"].as_str().unwrap().to_owned();
+        (reply.header("x-subject-token").unwrap().to_owned(), id)
+    };
+    let ((admin, _), (demo, demo_id)) = (token("admin"), token("demo"));
+    let get = |path: &str, token: &str| serving.identity("GET", path, &[("X-Auth-Token", token)], &Value::Null);
+    // The catalogue in pieces.
+    let services = get("/services?type=image", &admin).json();
+    assert_eq!(
+        (services["services"].as_array().unwrap().len(), &services["services"][0]["name"]),
+        (1, &json!("glance"))
+    );
+    let id = services["services"][0]["id"].as_str().unwrap();
+    let endpoints = get(&format!("/endpoints?service_id={id}&interface=public"), &admin).json();
+    assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 1);
+    let endpoint = &endpoints["endpoints"][0];
+    assert_eq!((&endpoint["url"], &endpoint["service_id"]), (&json!(serving.url), &json!(id)));
+    let one = get(&format!("/endpoints/{}", endpoint["id"].as_str().unwrap()), &admin).json();
+    assert_eq!(one["endpoint"], *endpoint);
+    assert_eq!(get("/endpoints", &admin).json()["endpoints"].as_array().unwrap().len(), 6);
+    assert_eq!(get("/regions", &demo).json()["regions"][0]["id"], "RegionOne");
+    assert_eq!(get("/regions/RegionOne", &demo).json()["region"]["id"], "RegionOne");
+    // Application credentials, one's own or anybody's for an administrator.
+    let keys = format!("/users/{demo_id}/application_credentials");
+    for by in [&demo, &admin] {
+        let listed = get(&keys, by).json();
+        let key = &listed["application_credentials"][0];
+        assert_eq!(
+            (&key["id"], &key["name"], &key["roles"][0]["name"]),
+            (&json!("key"), &json!("ci"), &json!("reader"))
+        );
+        assert!(!listed.to_string().contains("sesame") && key.get("secret").is_none());
+        assert_eq!(get(&format!("{keys}/key"), by).json()["application_credential"], *key);
+    }
+    let none = get(&format!("{keys}?name=other"), &demo).json();
+    assert_eq!(none["application_credentials"], json!([]));
+    let ask = |method: &str, path: &str, by: &str, body: &Value| {
+        let reply = serving.identity(method, path, &[("X-Auth-Token", by)], body);
+        let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        (reply.status, message)
+    };
+    let denied = "You are not authorized to perform the requested action: identity:";
+    for (method, path, by, status, message) in [
+        ("GET", format!("{keys}/nope"), &demo, 404, "Could not find Application Credential: nope.".to_owned()),
+        (
+            "GET",
+            "/users/x/application_credentials".into(),
+            &demo,
+            403,
+            format!("{denied}list_application_credentials."),
+        ),
+        ("GET", "/users/x/application_credentials".into(), &admin, 404, "Could not find user: x.".into()),
+        ("GET", "/services".into(), &demo, 403, format!("{denied}list_services.")),
+        ("GET", "/endpoints".into(), &demo, 403, format!("{denied}list_endpoints.")),
+        ("GET", "/services/x".into(), &admin, 404, "Could not find service: x.".into()),
+        (
+            "POST",
+            "/users".into(),
+            &admin,
+            403,
+            "What there is on this service comes from its configuration file".into(),
+        ),
+        ("DELETE", format!("{keys}/key"), &demo, 403, "What there is on this service comes from its".into()),
+        ("GET", keys.clone(), &"x".to_owned(), 401, "The request you have made requires authentication.".into()),
+    ] {
+        let (is, said) = ask(method, &path, by, &Value::Null);
+        assert!(is == status && said.starts_with(&message), "{method} {path}: {is} {said}");
+    }
+    // What this service does not have is told as plainly.
+    for path in ["/role_assignments", "/groups", "/limits", "/credentials", "/OS-FEDERATION/identity_providers", "/x/y"]
+    {
+        let reply = get(path, &admin);
+        assert!(reply.status == 404 && reply.text().contains("nothing at that address"), "{path}: {}", reply.text());
+    }
+    serving.stop();
+}
+
+#[test]
+fn a_user_makes_application_credentials_and_removes_them() {
+    let world = bare();
+    let first = Serving::start(&world, &["--config", "serve.yaml"]);
+    let sign_in = |serving: &Serving, identity: Value, scope: Value| {
+        let reply = serving.sign_in(identity, scope);
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        (reply.header("x-subject-token").unwrap().to_owned(), reply.json()["token"].clone())
+    };
+    let by_key = |id: &str, secret: &str| json!({"methods": ["application_credential"], "application_credential": {"id": id, "secret": secret}});
+    let (demo, said) = sign_in(&first, password("demo", "secret"), project("demo"));
+    let (admin, _) = sign_in(&first, password("admin", "secret"), project("demo"));
+    let keys = format!("/users/{}/application_credentials", said["user"]["id"].as_str().unwrap());
+    let ask = |serving: &Serving, method: &str, path: &str, by: &str, body: &Value| {
+        serving.identity(method, path, &[("X-Auth-Token", by)], body)
+    };
+    let make = |by: &str, wish: Value| ask(&first, "POST", &keys, by, &json!({"application_credential": wish}));
+    let made = make(&demo, json!({"name": "mine", "description": "d", "roles": [{"name": "reader"}]}));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let mine = made.json()["application_credential"].clone();
+    let (id, secret) = (mine["id"].as_str().unwrap().to_owned(), mine["secret"].as_str().unwrap().to_owned());
+    assert_eq!((&mine["description"], &mine["project_id"]), (&json!("d"), &said["project"]["id"]));
+    assert_eq!((&mine["expires_at"], mine["roles"].as_array().unwrap().len()), (&Value::Null, 1));
+    // As `openstack` says it when no role is named: all that the token has.
+    let all = make(&demo, json!({"name": "all", "roles": []})).json()["application_credential"].clone();
+    assert_eq!(all["roles"].as_array().unwrap().len(), 2);
+    // The file holds a hash alone, for its owner alone.
+    let kept = world.home.join("data/rimg/local/application-credentials.json");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!fs::read_to_string(&kept).unwrap().contains(&secret) && !log_of(&world).contains(&secret));
+    // It opens what was asked for, and no more: not even others of its kind.
+    let (token, token_said) = sign_in(&first, by_key(&id, &secret), Value::Null);
+    assert_eq!(token_said["roles"][0]["name"], "reader");
+    assert_eq!(token_said["application_credential"], json!({"id": id, "name": "mine", "restricted": true}));
+    let images = format!("{}/v2/images", first.url);
+    let list =
+        |token: &str| crate::support::client::ask("GET", &images, &[("X-Auth-Token", token)], b"").unwrap().status;
+    assert_eq!(list(&token), 200);
+    for (by, wish, status, words) in [
+        (&token, json!({"name": "x"}), 403, "not allowed for managing additional application credentials"),
+        (&admin, json!({"name": "x"}), 403, "identity:create_application_credential"),
+        (&demo, json!({"name": "mine"}), 409, "Duplicate entry found with name mine."),
+        (&demo, json!({"name": "ci"}), 409, "Duplicate entry found with name ci."),
+        (&demo, json!({}), 400, "'name' is a required property"),
+        (&demo, json!({"name": "x".repeat(256)}), 400, "'name' is no text of 1 to 255 bytes"),
+        (&demo, json!({"name": "x", "roles": [{"name": "admin"}]}), 400, "with unassigned role"),
+        (&demo, json!({"name": "x", "roles": "admin"}), 400, "'roles' is no list of roles"),
+        (&demo, json!({"name": "x", "expires_at": "2000-01-01T00:00:00"}), 400, "must not be before now"),
+        (&demo, json!({"name": "x", "expires_at": "soon"}), 400, "is no time in ISO 8601"),
+        (&demo, json!({"name": "x", "unrestricted": "yes"}), 400, "'unrestricted' is not of type 'boolean'"),
+        (&demo, json!({"name": "x", "access_rules": [{"path": "/"}]}), 501, "no access rules"),
+    ] {
+        let reply = make(by, wish.clone());
+        assert!(reply.status == status && reply.text().contains(words), "{wish}: {} {}", reply.status, reply.text());
+    }
+    let unscoped = sign_in(&first, password("demo", "secret"), Value::Null).0;
+    assert_eq!(make(&unscoped, json!({"name": "x"})).status, 400);
+    // One that ends takes its tokens along.
+    let soon = (std::time::SystemTime::now() + Duration::from_secs(100)).duration_since(std::time::UNIX_EPOCH).unwrap();
+    let soon = jiff::Timestamp::from_second(soon.as_secs() as i64).unwrap();
+    let wish = json!({"name": "short", "secret": "short", "unrestricted": true,
+        "expires_at": soon.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string()});
+    let short = make(&demo, wish).json()["application_credential"].clone();
+    let (free, short_said) = sign_in(&first, by_key(short["id"].as_str().unwrap(), "short"), Value::Null);
+    assert_eq!(short_said["expires_at"], soon.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string());
+    assert_eq!(make(&free, json!({"name": "more"})).status, 201);
+    // Another start, and another process, know the same.
+    first.stop();
+    let second = Serving::start(&world, &["--config", "serve.yaml"]);
+    let third = Serving::start(&world, &["--config", "serve.yaml"]);
+    let (demo, _) = sign_in(&second, password("demo", "secret"), project("demo"));
+    let names: Vec<Value> = ask(&second, "GET", &keys, &demo, &Value::Null).json()["application_credentials"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["name"].clone())
+        .collect();
+    assert_eq!(names, ["ci", "mine", "all", "short", "more"]);
+    let token = sign_in(&second, by_key(&id, &secret), Value::Null).0;
+    let one = format!("{keys}/{id}");
+    assert_eq!(ask(&second, "DELETE", &one, &token, &Value::Null).status, 403);
+    assert_eq!(ask(&second, "DELETE", &one, &demo, &Value::Null).status, 204);
+    assert_eq!(ask(&second, "DELETE", &one, &demo, &Value::Null).status, 404);
+    assert_eq!(ask(&second, "DELETE", &format!("{keys}/key"), &demo, &Value::Null).status, 403);
+    let images = format!("{}/v2/images", second.url);
+    assert_eq!(crate::support::client::ask("GET", &images, &[("X-Auth-Token", &token)], b"").unwrap().status, 401);
+    assert_eq!(third.sign_in(by_key(&id, &secret), Value::Null).status, 404);
+    second.stop();
+    third.stop();
+    fs::write(&kept, "{").unwrap();
+    let refused = world.rimg(["serve", "--listen", "0", "--data-dir", "data/rimg/local"]).run();
+    refused.code(1).stderr_has("application-credentials.json` does not hold application credentials\nhint: remove it");
+}
+
+#[test]
 fn who_is_refused_learns_nothing() {
     let world = bare();
     let serving = Serving::start(&world, &["--config", "serve.yaml"]);
@@ -340,6 +516,59 @@ fn the_entry_is_written_into_a_file_that_has_others() {
     refused.code(1).stderr_has("is written in a way that rimg cannot add to");
 }
 
+/// What `image list` says in an sh that sourced `openrc`, with no variables but those.
+fn sourced(world: &World, before: &str) -> Outcome {
+    let script = format!("{before} . ./openrc && exec \"$RIMG\" image list -f json");
+    let run = world.program("/bin/sh").args(["-c", &script]).directory(&world.home).no_env("OS_CLOUD");
+    run.env("RIMG", env!("CARGO_BIN_EXE_rimg")).run()
+}
+
+#[test]
+fn a_shell_can_source_the_openrc() {
+    let world = bare();
+    let path = world.home.join("openrc");
+    let args = ["--write-openrc", "openrc"];
+    let first = Serving::start(&world, &args);
+    assert_eq!(fs::read(world.home.join("stdout")).unwrap(), b"");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    sourced(&world, "").ok().stdout_is("[]\n").stderr_is("");
+    // What another cloud left in the shell is not mixed with this one.
+    sourced(&world, "export OS_CLOUD=x OS_TOKEN=y OS_PROJECT_ID=z OS_AUTH_TYPE=token;").ok().stdout_is("[]\n");
+    let written = fs::read_to_string(&path).unwrap();
+    let password = written.lines().find_map(|line| line.strip_prefix("export OS_PASSWORD='")).unwrap();
+    assert!(!log_of(&world).contains(password.trim_end_matches('\'')));
+    first.stop();
+    // The second start knows the hash alone, and keeps what stands there as long as it is right.
+    let second = Serving::start(&world, &args);
+    sourced(&world, "").ok().stdout_is("[]\n");
+    second.stop();
+    fs::remove_file(&path).unwrap();
+    let third = Serving::start(&world, &args);
+    sourced(&world, "OS_PASSWORD=old;").code(1).stderr_has("password");
+    third.stop();
+    fs::write(&path, "alias l=ls\n").unwrap();
+    let refused = world.rimg(["serve", "--listen", "0", "--write-openrc", "openrc"]).run();
+    refused.code(1).stderr_has("`openrc` is there already, and is no openrc that rimg wrote");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "alias l=ls\n");
+}
+
+#[test]
+fn no_word_means_anything_to_the_shell_that_sources_it() {
+    let world = bare();
+    let people = serde_json::json!({
+        "projects": [{"name": "it's $HOME"}],
+        "users": [{"name": "a'; touch made; '", "password": "$(touch made)`touch made`\"\\ '\n!#",
+            "roles": [{"project": "it's $HOME", "roles": ["member"]}]}, {"name": "second", "password": "x"}],
+    });
+    // JSON is YAML.
+    world.file("people.yaml", people.to_string());
+    let serving = Serving::start(&world, &["--config", "people.yaml", "--write-openrc", "openrc"]);
+    sourced(&world, "set -eu;").ok().stdout_is("[]\n");
+    assert!(!world.home.join("made").exists());
+    assert_eq!(fs::read(world.home.join("stdout")).unwrap(), b"");
+    serving.stop();
+}
+
 /// Begins to upload 2000 bytes, and sends half of them.
 fn half_an_upload(serving: &Serving) -> (Session, String, TcpStream) {
     let token = serving.sign_in(password("demo", "secret"), project("demo"));
@@ -417,6 +646,36 @@ fn transfers_that_take_too_long_are_undone() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_swept_by_one_that_lives_on() {
+    let world = bare();
+    world.file("serve.yaml", PEOPLE.replace("grace: 1", "grace: 1, sweep: 1"));
+    let survivor = Serving::start(&world, &["--config", "serve.yaml"]);
+    let mut killed = Serving::start(&world, &["--config", "serve.yaml"]);
+    let (_, own, mut stream) = half_an_upload(&survivor);
+    let (_, id, _upload) = half_an_upload(&killed);
+    killed.signal("KILL");
+    assert_eq!(killed.code(), None);
+    let token = survivor.sign_in(password("demo", "secret"), project("demo"));
+    let token = token.header("x-subject-token").unwrap().to_owned();
+    let session = Session { project: String::new(), token, image_url: survivor.url.clone() };
+    let status = |id: &str| session.ask("GET", &format!("/v2/images/{id}"), &[], b"").unwrap().json()["status"].clone();
+    let started = Instant::now();
+    while status(&id) != "queued" || !log_of(&world).contains(&format!("note=\"swept up image {id}: unfinished data")) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", log_of(&world));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What the survivor has in hand itself is none of that.
+    assert_eq!(status(&own), "saving");
+    stream.write_all(&[2; 1000]).unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 204 No Content\r\n");
+    assert_eq!(fs::read_dir(world.home.join("data/rimg/local/stores/local")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(world.home.join("data/rimg/local/runs")).unwrap().count(), 1);
+    survivor.stop();
+}
+
+#[test]
 fn what_is_wrong_is_said_at_the_start() {
     let world = bare();
     let serving = Serving::start(&world, &["--config", "serve.yaml"]);
@@ -430,6 +689,101 @@ fn what_is_wrong_is_said_at_the_start() {
     world.rimg(["serve", "--listen", "example.org"]).run().code(2).stderr_has("neither an IP address");
     let hash = world.rimg(["serve", "--hash-password"]).env("RIMG_PASSWORD", "secret").run();
     hash.ok().stdout_has("$pbkdf2-sha512$25000$");
+}
+
+#[test]
+fn a_malformed_configuration_starts_and_makes_nothing() {
+    let world = bare();
+    world.file("broken.json", "{\"namespace\": \"A\",\n oops");
+    for (text, message) in [
+        ("protected_properties:\n- {pattern: '('}\n", "`bad.yaml`, line 2: `(` is not a pattern"),
+        ("web_download:\n  hosts: ['mirror:80']\n", "`bad.yaml`, line 2: `web_download.hosts` holds"),
+        ("quota:\n  tags: hunter2\n", "`bad.yaml`, line 2: `quota.tags` is not what belongs there"),
+        ("policy:\n  ad_image: role:x\n", "`bad.yaml`, line 2: `ad_image` is no rule"),
+        ("metadefs:\n  - hunter2\n", "`bad.yaml`, line 2: `metadefs` is not what belongs there"),
+        ("metadefs: nowhere\n", "cannot read `nowhere`"),
+        (
+            "metadefs: broken.json\n",
+            "`broken.json` is not a document of metadata definitions: it is not JSON at line 2",
+        ),
+    ] {
+        world.file("bad.yaml", text);
+        let args = ["serve", "--listen", "0", "--config", "bad.yaml", "--data-dir", "made", "--write-openrc", "openrc"];
+        let refused = world.rimg(args).run();
+        refused.code(1).stdout_is("").stderr_has(message).stderr_lacks("hunter2").stderr_lacks("serving");
+        for left in ["made", "openrc", "data"] {
+            assert!(!world.home.join(left).exists(), "{left}: {text}");
+        }
+    }
+}
+
+const RULES: &str = "
+policy: {publicize_image: 'role:member'}
+import_methods: [web-download]
+web_download: {hosts: ['127.0.0.1'], ports: []}
+metadefs: definitions
+protected_properties:
+- {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
+- {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
+quota: {properties: 2, tags: 1, members: 1, image_size: 3000000, user_storage: 4000000}
+";
+
+#[test]
+fn what_the_configuration_says_counts() {
+    let world = bare();
+    world.file("rules.yaml", format!("{PEOPLE}{RULES}"));
+    fs::create_dir(world.home.join("definitions")).unwrap();
+    world.file("definitions/a.json", r#"{"namespace": "A", "visibility": "public"}"#);
+    let serving = Serving::start(&world, &["--config", "rules.yaml"]);
+    assert!(log_of(&world).contains("note: `definitions`: loaded 1 namespaces, 0 were there already"));
+    let session = |user: &str| {
+        let token = serving.sign_in(password(user, "secret"), project("demo"));
+        Session {
+            project: String::new(),
+            token: token.header("x-subject-token").unwrap().to_owned(),
+            image_url: serving.url.clone(),
+        }
+    };
+    let (admin, demo) = (session("admin"), session("demo"));
+    let names = demo.ask("GET", "/v2/metadefs/namespaces", &[], b"").unwrap().json();
+    assert_eq!(names["namespaces"][0]["namespace"], "A");
+    let create = |by: &Session, more: Value| {
+        let mut image = json!({"disk_format": "raw", "container_format": "bare"});
+        image.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        by.json("POST", "/v2/images", &image)
+    };
+    // Policy.
+    assert_eq!(create(&demo, json!({"visibility": "public"})).status, 201);
+    // Protected properties.
+    assert_eq!(create(&demo, json!({"billing_code": "x"})).status, 403);
+    let image = create(&admin, json!({"billing_code": "x"}));
+    let id = image.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v2/images/{id}");
+    assert_eq!(demo.ask("GET", &path, &[], b"").unwrap().json()["billing_code"], "x");
+    let change = json!([{"op": "replace", "path": "/billing_code", "value": "y"}]);
+    assert_eq!((demo.json("PATCH", &path, &change).status, admin.json("PATCH", &path, &change).status), (403, 200));
+    // Quotas.
+    assert_eq!(create(&demo, json!({"a": "1", "b": "2", "c": "3"})).status, 413);
+    assert_eq!(create(&demo, json!({"tags": ["a", "b"]})).status, 413);
+    let member = |name: &str| demo.json("POST", &format!("{path}/members"), &json!({"member": name})).status;
+    assert_eq!((member("p"), member("q")), (200, 413));
+    let octets = [("Content-Type", "application/octet-stream")];
+    let put = |id: &str, bytes: usize| {
+        demo.ask("PUT", &format!("/v2/images/{id}/file"), &octets, &vec![1; bytes]).unwrap().status
+    };
+    assert_eq!((put(&id, 3_000_001), put(&id, 2_500_000)), (413, 204));
+    let other = create(&demo, json!({})).json()["id"].as_str().unwrap().to_owned();
+    assert_eq!((put(&other, 2_000_000), put(&other, 1_000_000)), (413, 204));
+    // Imports.
+    let way = |body: Value| {
+        let id = create(&demo, json!({})).json()["id"].as_str().unwrap().to_owned();
+        demo.json("POST", &format!("/v2/images/{id}/import"), &json!({"method": body}))
+    };
+    let direct = way(json!({"name": "glance-direct"}));
+    assert!(direct.status == 400 && direct.text().contains("Unknown import method name"), "{}", direct.text());
+    assert_eq!(way(json!({"name": "web-download", "uri": "http://127.0.0.2:1/x"})).status, 400);
+    assert_eq!(way(json!({"name": "web-download", "uri": "http://127.0.0.1:1/x"})).status, 202);
+    serving.stop();
 }
 
 #[test]

@@ -25,6 +25,17 @@ struct Endpoint {
     url: String,
 }
 
+/// Where a service is, and for whom; without a catalogue, for all.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The region that it is in.
+    pub region: Option<String>,
+    /// `public`, `internal`, `admin`
+    pub interface: Option<String>,
+    /// Its address.
+    pub url: Url,
+}
+
 impl Catalog {
     /// Reads the `catalog` of a token; what is not of the expected form is left out.
     pub fn read(catalog: Option<&Value>) -> Self {
@@ -53,12 +64,13 @@ impl Catalog {
         self.0.iter().any(|service| service.kind == kind)
     }
 
-    /// Every endpoint of the services of this type: region, interface, address.
-    pub fn all(&self, kind: &str) -> Vec<(String, String, Url)> {
+    /// Every endpoint of the services of this type.
+    pub fn all(&self, kind: &str) -> Vec<Place> {
         let endpoints = self.0.iter().filter(|service| service.kind == kind).flat_map(|service| &service.endpoints);
         let read = |endpoint: &Endpoint| {
             let interface = endpoint.interface.trim_end_matches("URL").to_owned();
-            Some((endpoint.region.clone(), interface, Url::parse(&endpoint.url).ok()?))
+            let url = Url::parse(&endpoint.url).ok()?;
+            Some(Place { region: Some(endpoint.region.clone()), interface: Some(interface), url })
         };
         endpoints.filter_map(read).collect()
     }

@@ -59,9 +59,6 @@ fn scalar(text: &str) -> String {
 /// same names; the file is made if need be, and only its owner can read it
 /// afterwards. `keep` is asked to complete an entry from the one it replaces.
 pub fn add(path: &Path, entries: &mut [Entry], keep: impl Fn(&mut Entry, &Value)) -> Result<()> {
-    let cannot = |e: &std::io::Error| Error::io(format!("cannot write `{}`", path.display()), e);
-    // A link stays a link.
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let bytes = files::read(path)?.unwrap_or_default();
     let before = files::parse(path, &bytes)?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
@@ -77,11 +74,19 @@ pub fn add(path: &Path, entries: &mut [Entry], keep: impl Fn(&mut Entry, &Value)
         return Err(Error::config(format!("`{}` is written in a way that rimg cannot add to", path.display()))
             .next(format!("start without --write-clouds-yaml, and add what is shown then ({lines}) by hand")));
     }
+    replace(path, text.as_bytes())
+}
+
+/// Puts a file in the place of the one at `path`, at once and for its owner alone.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let cannot = |e: &std::io::Error| Error::io(format!("cannot write `{}`", path.display()), e);
+    // A link stays a link.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(|e| cannot(&e))?;
     // The system gives a temporary file to its owner alone: 0600.
     let mut file = tempfile::NamedTempFile::new_in(parent).map_err(|e| cannot(&e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| cannot(&e))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| cannot(&e))?;
     file.persist(path).map_err(|e| cannot(&e.error))?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! them, and [`config`] is the result: one [`CloudConfig`] in which every
 //! value remembers where it came from. Then signing in: [`auth`] holds the
 //! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are.
-//! And the other way: [`entry`] adds clouds to a file.
+//! And the other way: [`entry`] adds clouds to a file, [`openrc`] writes one for a shell.
 
 pub mod auth;
 mod catalog;
@@ -14,11 +14,13 @@ pub mod clouds;
 pub mod config;
 mod entry;
 mod files;
+pub mod openrc;
 pub mod options;
 mod session;
 pub mod surroundings;
 mod vendors;
 
+pub use catalog::Place;
 pub use clouds::{LOCAL, cloud_names, load};
 pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting, Tls};
 pub use entry::{Entry, add};

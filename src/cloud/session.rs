@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::auth::{self, Given, How, Method};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Place};
 use super::{CloudConfig, Origin, Setting};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request, shown_url};
@@ -99,18 +99,12 @@ impl Session {
         }
     }
 
-    /// Every place of a service: region, interface, address. Without a
-    /// catalogue there is one, for every interface.
-    pub fn endpoints(&self, service: &str) -> Result<Vec<(Option<String>, Option<String>, Url)>> {
+    /// Every place of a service; without a catalogue there is one.
+    pub fn endpoints(&self, service: &str) -> Result<Vec<Place>> {
         let wanted = self.config.for_service(service)?;
         match self.identity {
-            None => Ok(vec![(None, None, self.endpoint(service)?)]),
-            Some(_) => Ok(self
-                .catalog
-                .all(&wanted.service_type)
-                .into_iter()
-                .map(|(region, interface, url)| (Some(region), Some(interface), url))
-                .collect()),
+            None => Ok(vec![Place { region: None, interface: None, url: self.endpoint(service)? }]),
+            Some(_) => Ok(self.catalog.all(&wanted.service_type)),
         }
     }
 

@@ -17,9 +17,10 @@ use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::local::config::Config;
 use crate::local::identity::directory::{Directory, Scope};
+use crate::local::identity::made::Made;
 use crate::local::identity::password::{self, Hash};
 use crate::local::identity::{Keystone, ROOT};
-use crate::local::{self, Logged, Service};
+use crate::local::{self, Catalogue, Logged, Service};
 use crate::manager::Command;
 
 /// Glance's own port.
@@ -54,7 +55,7 @@ const WAITING_LINES: usize = 4096;
     password: secret              # or $pbkdf2-sha512$ROUNDS$SALT$KEY: see --hash-password
     roles:
     - {project: demo, roles: [member]}      # or domain: NAME, or system: true
-    application_credentials:
+    application_credentials:      # besides those that users make themselves
     - {name: ci, secret: sesame, project: demo, roles: [reader]}
   policy: {publicize_image: 'role:member'}  # rules that differ from Glance's
   stores:
@@ -67,11 +68,12 @@ const WAITING_LINES: usize = 4096;
   - {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
   - {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
   quota: {properties: 128, tags: 128, members: 128, image_size: 1099511627776, user_storage: 5000000000}
-  limits: {connections: 256, stall: 60, grace: 30, page: 25, longest_page: 1000}
+  limits: {connections: 256, stall: 60, grace: 30, sweep: 60, page: 25, longest_page: 1000}
 
 Examples:
   rimg serve
   rimg serve --write-clouds-yaml ~/.config/openstack/clouds.yaml
+  rimg serve --write-openrc ./openrc              # then, in another shell: . ./openrc
   rimg serve --listen 127.0.0.1:0 --data-dir /tmp/images --config serve.yaml")]
 pub struct Serve {
     /// Where to listen: an address, a port, or both; port 0 is any free one
@@ -90,6 +92,10 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     write_clouds_yaml: Option<PathBuf>,
 
+    /// Write the first user's variables into this file, for a shell to source, instead of showing the entries
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    write_openrc: Option<PathBuf>,
+
     /// Make up a new password for `admin`
     #[arg(long)]
     reset_password: bool,
@@ -97,7 +103,7 @@ pub struct Serve {
     /// Ask for a password (or take RIMG_PASSWORD), show its hash for the configuration file, and end
     #[arg(
         long,
-        conflicts_with_all = ["listen", "data_dir", "config", "write_clouds_yaml", "reset_password"]
+        conflicts_with_all = ["listen", "data_dir", "config", "write_clouds_yaml", "write_openrc", "reset_password"]
     )]
     hash_password: bool,
 }
@@ -123,6 +129,7 @@ impl Command for Serve {
                 .next("change the password there")
                 .into());
         }
+        let metadefs = config.metadefs.as_deref().map(Catalogue::read).transpose()?;
         // Before anything is made or swept: there may be another one running.
         let listener = TcpListener::bind(self.listen).map_err(|e| cannot_listen(self.listen, &e))?;
         let data_dir = match self.data_dir {
@@ -132,18 +139,21 @@ impl Command for Serve {
         let (lines, log) = mpsc::channel(WAITING_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let lost_here = Arc::clone(&lost);
-        config.settings.log = Some(Arc::new(move |logged| {
-            if lines.try_send(line(logged)).is_err() {
+        let write = Arc::new(move |line: String| {
+            if lines.try_send(line).is_err() {
                 lost_here.fetch_add(1, Ordering::Relaxed);
             }
-        }));
+        });
+        let write_swept = Arc::clone(&write);
+        config.settings.swept = Some(Arc::new(move |what| write_swept(format!("time={} note={}", now(), value(what)))));
+        config.settings.log = Some(Arc::new(move |logged| write(line(logged))));
         let policy = config.settings.policy.clone();
         let (service, swept) = Service::open(&data_dir, config.settings)?;
         for swept in swept {
             ctx.note(&format!("swept up {swept}"));
         }
-        if let Some(path) = &config.metadefs {
-            let loaded = service.load_metadefs(path)?;
+        if let (Some(path), Some(metadefs)) = (&config.metadefs, metadefs) {
+            let loaded = service.load_metadefs(metadefs)?;
             let (new, old) = (loaded.added.len(), loaded.skipped.len());
             ctx.note(&format!("`{}`: loaded {new} namespaces, {old} were there already", path.display()));
         }
@@ -161,7 +171,7 @@ impl Command for Serve {
         let address = listener.local_addr().map_err(|e| cannot_listen(self.listen, &e))?;
         let mut entries = entries(&directory, &plain, address);
         let hashes = hashes(&directory);
-        let identity = Keystone::new(directory, config.token_lifetime, &policy)?;
+        let identity = Keystone::new(directory, config.token_lifetime, &policy)?.with(Made::kept_in(&data_dir)?);
         let running = local::run(service, listener, Arc::new(identity))?;
         if !address.ip().is_loopback() {
             ctx.warn(&format!(
@@ -169,13 +179,22 @@ impl Command for Serve {
                  everybody between here and the clients; a proxy with TLS in front of 127.0.0.1 is safe"
             ));
         }
-        match &self.write_clouds_yaml {
-            Some(path) => {
-                cloud::add(path, &mut entries, |entry, old| keep_password(entry, old, &hashes))?;
-                let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
-                ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
-            }
-            None => ctx.announce(&shown(&entries))?,
+        let keep = |entry: &mut cloud::Entry, old: &Value| keep_password(entry, old, &hashes);
+        if let Some(path) = &self.write_clouds_yaml {
+            cloud::add(path, &mut entries, keep)?;
+            let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
+            ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
+        }
+        if let Some(path) = &self.write_openrc {
+            let first = entries.first_mut().ok_or_else(|| {
+                Error::config("--write-openrc has nothing to write: no user has a password")
+                    .next("give one a password, or set OS_APPLICATION_CREDENTIAL_ID and its like by hand")
+            })?;
+            cloud::openrc::write(path, first, keep)?;
+            ctx.note(&format!("wrote the variables of `{}` to `{}`", first.name, path.display()));
+        }
+        if self.write_clouds_yaml.is_none() && self.write_openrc.is_none() {
+            ctx.announce(&shown(&entries))?;
         }
         ctx.note(&format!("serving {} at {}; Ctrl-C stops it", data_dir.display(), running.url));
         serve(ctx, running, log, &lost).await;
@@ -315,11 +334,15 @@ fn shown(entries: &[cloud::Entry]) -> String {
     text
 }
 
+fn now() -> impl std::fmt::Display {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+}
+
 /// A line of the request log: keys and values.
 fn line(logged: &Logged) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
     let mut line = format!(
-        "time={now} remote={} method={} path={} status={} received={} sent={} seconds={:.3} request_id={}",
+        "time={} remote={} method={} path={} status={} received={} sent={} seconds={:.3} request_id={}",
+        now(),
         logged.remote,
         logged.method,
         value(logged.path),

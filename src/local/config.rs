@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::identity::directory::{
 use super::identity::password::Hash;
 use super::policy::Policy;
 use super::protection::{ProtectedProperty, Protection};
-use super::settings::{Settings, StoreSettings};
+use super::settings::{IMPORT_METHODS, Settings, StoreSettings};
 use crate::error::{Error, Result};
 
 /// More than any honest configuration file.
@@ -83,7 +84,7 @@ struct File {
     default_store: Option<Spanned<String>>,
     disk_formats: Option<Vec<String>>,
     container_formats: Option<Vec<String>>,
-    import_methods: Option<Vec<String>>,
+    import_methods: Option<Vec<Spanned<String>>>,
     web_download: WebEntry,
     protected_properties: Vec<ProtectedEntry>,
     metadefs: Option<PathBuf>,
@@ -161,9 +162,9 @@ struct StoreEntry {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct WebEntry {
-    schemes: Option<Vec<String>>,
-    hosts: Option<Vec<String>>,
-    ports: Option<Vec<u16>>,
+    schemes: Option<Vec<Spanned<String>>>,
+    hosts: Option<Vec<Spanned<String>>>,
+    ports: Option<Vec<Spanned<u16>>>,
 }
 
 /// The roles that may touch the properties whose names the pattern finds.
@@ -201,6 +202,7 @@ struct LimitsEntry {
     json_bytes: Option<Spanned<usize>>,
     stall: Option<Spanned<usize>>,
     grace: Option<u32>,
+    sweep: Option<Spanned<usize>>,
     page: Option<Spanned<usize>>,
     longest_page: Option<Spanned<usize>>,
 }
@@ -218,16 +220,26 @@ fn parse(path: &Path, text: &str) -> Result<Config> {
         budget: serde_saphyr::budget! { max_depth: 16, flow_nesting_limit: 16, max_documents: 1 },
         with_snippet: false,
     };
+    let mut track = serde_path_to_error::Track::new();
+    let mut place = String::new();
     let file = match text.trim().is_empty() {
         true => File::default(),
-        false => serde_saphyr::from_str_with_options::<File>(text, options).map_err(|error| {
+        false => serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+            let read = File::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track));
+            place = track.path().to_string();
+            // One of `Spanned`, not of the file.
+            place.truncate(place.strip_suffix(".value").map_or(place.len(), str::len));
+            read
+        })
+        .map_err(|error| {
             let what = match error.without_snippet() {
                 serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
                     format!("there is no setting `{field}` here, but {}", expected.join(", "))
                 }
                 serde_saphyr::Error::SerdeMissingField { field, .. } => format!("`{field}` is missing"),
-                serde_saphyr::Error::DuplicateMappingKey { .. } => "this key is there twice".to_owned(),
-                _ => "this is not what belongs here, or not YAML".to_owned(),
+                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is there twice"),
+                _ if place == "." => "this is not what belongs here, or not YAML".to_owned(),
+                _ => format!("`{place}` is not what belongs there, or not YAML"),
             };
             match error.location() {
                 Some(at) => wrong(at, what),
@@ -239,7 +251,7 @@ fn parse(path: &Path, text: &str) -> Result<Config> {
     read_settings(&mut settings, &file, &wrong)?;
     let token_lifetime = match &file.token_lifetime {
         Some(seconds) if seconds.value == 0 => {
-            return Err(wrong(seconds.defined, "a token must be good for a second at least".to_owned()));
+            return Err(wrong(seconds.defined, "`token_lifetime` must be 1 at least".to_owned()));
         }
         Some(seconds) => SignedDuration::from_secs(i64::from(seconds.value)),
         None => TOKEN_LIFETIME,
@@ -263,18 +275,18 @@ fn parse(path: &Path, text: &str) -> Result<Config> {
 type Wrong<'a> = dyn Fn(Location, String) -> Error + 'a;
 
 fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<()> {
+    // One more at a time counts, so that the one at fault is the one named.
+    let mut rules: BTreeMap<&str, &str> = file.policy.keys().map(|name| (name.as_str(), "")).collect();
     for (name, check) in &file.policy {
-        // Each with those before it, so that the one at fault is the one named.
+        rules.insert(name, &check.value);
+        Policy::new(rules.clone()).map_err(|error| wrong(check.defined, error.message))?;
         settings.policy.push((name.clone(), check.value.clone()));
     }
-    for (name, check) in &file.policy {
-        let others = settings.policy.iter().filter(|(other, _)| other != name);
-        let all = || settings.policy.iter().map(|(name, check)| (name.as_str(), check.as_str()));
-        if let Err(error) = Policy::new(all())
-            && Policy::new(others.map(|(name, check)| (name.as_str(), check.as_str()))).is_ok()
-        {
-            return Err(wrong(check.defined, error.message));
-        }
+    let policy = Policy::new(rules)?;
+    if let Some((name, check)) = file.policy.iter().find(|(name, _)| !policy.is_used(name)) {
+        // Most likely it was to be one that is.
+        let what = format!("`{name}` is no rule of Glance's, and no other rule refers to it");
+        return Err(wrong(check.defined, what));
     }
     if !file.stores.is_empty() {
         settings.stores.clear();
@@ -306,11 +318,34 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
     };
     set(&mut settings.disk_formats, &file.disk_formats);
     set(&mut settings.container_formats, &file.container_formats);
-    set(&mut settings.import_methods, &file.import_methods);
-    set(&mut settings.web_download.schemes, &file.web_download.schemes);
-    set(&mut settings.web_download.hosts, &file.web_download.hosts);
+    for (key, to, from, known) in [
+        ("import_methods", &mut settings.import_methods, &file.import_methods, &IMPORT_METHODS[..]),
+        ("web_download.schemes", &mut settings.web_download.schemes, &file.web_download.schemes, &["http", "https"]),
+    ] {
+        let Some(list) = from else { continue };
+        if let Some(other) = list.iter().find(|word| !known.contains(&word.value.as_str())) {
+            let what = format!("`{key}` may hold {}, not `{}`", known.join(", "), other.value);
+            return Err(wrong(other.defined, what));
+        }
+        *to = list.iter().map(|word| word.value.clone()).collect();
+    }
+    if let Some(hosts) = &file.web_download.hosts {
+        let host = |given: &Spanned<String>| {
+            let what = || {
+                format!(
+                    "`web_download.hosts` holds names and addresses, without scheme and port, not `{}`",
+                    given.value
+                )
+            };
+            host(&given.value).ok_or_else(|| wrong(given.defined, what()))
+        };
+        settings.web_download.hosts = hosts.iter().map(host).collect::<Result<_>>()?;
+    }
     if let Some(ports) = &file.web_download.ports {
-        settings.web_download.ports.clone_from(ports);
+        if let Some(zero) = ports.iter().find(|port| port.value == 0) {
+            return Err(wrong(zero.defined, "`web_download.ports` holds numbers from 1 to 65535".to_owned()));
+        }
+        settings.web_download.ports = ports.iter().map(|port| port.value).collect();
     }
     for entry in &file.protected_properties {
         let ProtectedEntry { pattern, create, read, update, delete } = entry;
@@ -333,25 +368,40 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
     quota.image_size = given.image_size.unwrap_or(quota.image_size);
     quota.user_storage = given.user_storage.or(quota.user_storage);
     let (limits, given) = (&mut settings.limits, &file.limits);
-    let at_least = |to: &mut usize, from: &Option<Spanned<usize>>, least: usize| match from {
-        Some(number) if number.value < least => Err(wrong(number.defined, format!("this must be {least} at least"))),
+    let at_least = |name: &str, to: &mut usize, from: &Option<Spanned<usize>>, least: usize| match from {
+        Some(number) if number.value < least => {
+            Err(wrong(number.defined, format!("`limits.{name}` must be {least} at least")))
+        }
         Some(number) => {
             *to = number.value;
             Ok(())
         }
         None => Ok(()),
     };
-    at_least(&mut limits.connections, &given.connections, 1)?;
+    at_least("connections", &mut limits.connections, &given.connections, 1)?;
     // What hyper needs to work at all.
-    at_least(&mut limits.header_bytes, &given.header_bytes, 8192)?;
-    at_least(&mut limits.json_bytes, &given.json_bytes, 1024)?;
-    at_least(&mut limits.page, &given.page, 1)?;
-    at_least(&mut limits.longest_page, &given.longest_page, 1)?;
-    let mut stall = usize::try_from(limits.stall.as_secs()).unwrap_or_default();
-    at_least(&mut stall, &given.stall, 1)?;
-    limits.stall = Duration::from_secs(stall as u64);
+    at_least("header_bytes", &mut limits.header_bytes, &given.header_bytes, 8192)?;
+    at_least("json_bytes", &mut limits.json_bytes, &given.json_bytes, 1024)?;
+    at_least("page", &mut limits.page, &given.page, 1)?;
+    at_least("longest_page", &mut limits.longest_page, &given.longest_page, 1)?;
+    for (name, to, from) in [("stall", &mut limits.stall, &given.stall), ("sweep", &mut limits.sweep, &given.sweep)] {
+        let mut seconds = usize::try_from(to.as_secs()).unwrap_or_default();
+        at_least(name, &mut seconds, from, 1)?;
+        *to = Duration::from_secs(seconds as u64);
+    }
     limits.grace = given.grace.map_or(limits.grace, |seconds| Duration::from_secs(seconds.into()));
     Ok(())
+}
+
+/// A host as it stands in a URL, if it is one; IPv6 without brackets.
+fn host(text: &str) -> Option<String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
+    match url::Host::parse(text.trim_end_matches('.')).ok()? {
+        url::Host::Domain(name) => Some(name),
+        _ => None,
+    }
 }
 
 fn read_directory(file: File, plain: &mut BTreeMap<String, String>, wrong: &Wrong) -> Result<Directory> {
@@ -423,7 +473,16 @@ fn read_directory(file: File, plain: &mut BTreeMap<String, String>, wrong: &Wron
             }
             let roles = roles(&mut directory, entry.roles);
             let (secret, _) = secret(&entry.secret, wrong)?;
-            application_credentials.push(ApplicationCredential { id: key_id, name, secret, project_id, roles });
+            application_credentials.push(ApplicationCredential {
+                id: key_id,
+                name,
+                secret,
+                project_id,
+                roles,
+                description: None,
+                expires: None,
+                unrestricted: None,
+            });
         }
         let enabled = entry.enabled;
         directory.users.push(User { id, name, domain_id, enabled, password, grants, application_credentials });
@@ -518,7 +577,7 @@ policy: {publicize_image: 'role:member'}
 stores: [{name: fast}, {name: slow, directory: /srv/slow}]
 default_store: slow
 quota: {tags: 3, user_storage: 5000}
-limits: {stall: 5, grace: 0, longest_page: 10}
+limits: {stall: 5, grace: 0, sweep: 7, longest_page: 10}
 token_lifetime: 60
 ";
         let config = read(text).unwrap();
@@ -529,6 +588,7 @@ token_lifetime: 60
         assert_eq!((settings.stores.len(), settings.default_store.as_str()), (2, "slow"));
         assert_eq!((settings.quota.tags, settings.quota.user_storage), (3, Some(5000)));
         assert_eq!((settings.limits.stall, settings.limits.longest_page), (Duration::from_secs(5), 10));
+        assert_eq!(settings.limits.sweep, Duration::from_secs(7));
         assert!(read("").is_ok() && read("# nothing\n").is_ok());
     }
 
@@ -537,8 +597,8 @@ token_lifetime: 60
         for (text, message) in [
             ("users:\n- name: a\n  pasword: hunter2\n", "line 3: there is no setting `pasword` here, but name, id"),
             ("users:\n- password: hunter2\n", "line 2: `name` is missing"),
-            ("users: hunter2\n", "line 1: this is not what belongs here, or not YAML"),
-            ("quota:\n  tags: hunter2\n", "line 2: this is not what belongs here, or not YAML"),
+            ("users: hunter2\n", "line 1: `users` is not what belongs there, or not YAML"),
+            ("quota:\n  tags: hunter2\n", "line 2: `quota.tags` is not what belongs there, or not YAML"),
             ("users:\n- name: a\n  password: $2b$12$hunter2\n", "line 3: this looks like a hash of a kind"),
             ("users:\n- name: a\n  roles:\n  - {project: p, roles: [x]}\n", "line 4: there is no project `p`"),
             ("users:\n- {name: a}\n- {name: a}\n", "line 3: the user `a` or its ID is there already"),
@@ -546,12 +606,95 @@ token_lifetime: 60
             ("projects:\n- name: p\n", "line 2: `p` is of no use without `users`"),
             ("stores:\n- name: ../x\n", "line 2: `../x` is no name for a store"),
             ("default_store: x\n", "line 1: there is no store `x`"),
-            ("limits:\n  page: 0\n", "line 2: this must be 1 at least"),
+            ("limits:\n  sweep: 0\n", "line 2: `limits.sweep` must be 1 at least"),
+            ("limits:\n  page: 0\n", "line 2: `limits.page` must be 1 at least"),
         ] {
             let error = read(text).err().unwrap();
             let wanted = format!("`serve.yaml`, {message}");
             assert!(error.message.starts_with(&wanted), "{}\n{wanted}", error.message);
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_image_service_is_taken_over() {
+        let text = "
+import_methods: [copy-image]
+web_download: {schemes: [https], hosts: [Mirror.Example., '::1', bücher.example], ports: [8080]}
+metadefs: /srv/metadefs
+protected_properties:
+- {pattern: ^billing_, create: [admin], read: ['@'], update: ['!']}
+- {pattern: ., create: [member], read: [member], update: [member], delete: [member]}
+quota: {properties: -1, tags: 2, members: 3, locations: 4, image_size: 5, user_storage: 6}
+policy: {publicize_image: 'rule:mine', mine: 'role:member'}
+";
+        let config = read(text).unwrap();
+        assert_eq!(config.metadefs.as_deref(), Some(Path::new("/srv/metadefs")));
+        let settings = config.settings;
+        assert_eq!(settings.import_methods, ["copy-image"]);
+        let web = settings.web_download;
+        assert_eq!((web.schemes, web.ports), (vec!["https".to_owned()], vec![8080]));
+        assert_eq!(web.hosts, ["mirror.example", "::1", "xn--bcher-kva.example"]);
+        let [billing, rest] = &settings.protected_properties[..] else { panic!("two rules") };
+        assert_eq!((&*billing.pattern, &billing.create[..]), ("^billing_", &["admin".to_owned()][..]));
+        assert_eq!((&*billing.read[0], &*billing.update[0], billing.delete.len()), ("@", "!", 0));
+        assert_eq!((&*rest.pattern, &*rest.delete[0]), (".", "member"));
+        let quota = settings.quota;
+        assert_eq!((quota.properties, quota.tags, quota.members, quota.locations), (-1, 2, 3, 4));
+        assert_eq!((quota.image_size, quota.user_storage), (5, Some(6)));
+        assert_eq!(settings.policy.len(), 2);
+        assert!(read("web_download: {ports: []}\n").unwrap().settings.web_download.ports.is_empty());
+    }
+
+    #[test]
+    fn each_malformed_shape_names_its_line_and_key() {
+        let kind = "is not what belongs there, or not YAML";
+        for (text, line, message) in [
+            ("protected_properties: {}\n", 1, format!("`protected_properties` {kind}")),
+            ("protected_properties:\n- create: [a]\n", 2, "`pattern` is missing".into()),
+            ("protected_properties:\n- {pattern: a, creat: [b]}\n", 2, "there is no setting `creat` here".into()),
+            ("protected_properties:\n- {pattern: [a]}\n", 2, format!("`protected_properties[0].pattern` {kind}")),
+            (
+                "protected_properties:\n- {pattern: a,\n   read: b}\n",
+                3,
+                format!("`protected_properties[0].read` {kind}"),
+            ),
+            ("protected_properties:\n- {pattern: a}\n- {pattern: '('}\n", 3, "`(` is not a pattern".into()),
+            ("protected_properties:\n- {pattern: a, read: ['@', '!']}\n", 2, "the protected properties `a` are".into()),
+            ("web_download: http\n", 1, format!("`web_download` {kind}")),
+            ("web_download:\n  host: [a]\n", 2, "there is no setting `host` here, but schemes, hosts, ports".into()),
+            ("web_download:\n  schemes:\n  - http\n  - ftp\n", 4, "`web_download.schemes` may hold http, https".into()),
+            ("web_download:\n  hosts: mirror\n", 2, format!("`web_download.hosts` {kind}")),
+            ("web_download:\n  hosts: ['http://mirror']\n", 2, "`web_download.hosts` holds names and addresses".into()),
+            ("web_download:\n  hosts: ['mirror:80']\n", 2, "`web_download.hosts` holds names and addresses".into()),
+            ("web_download:\n  hosts: ['[::1]']\n", 2, "`web_download.hosts` holds names and addresses".into()),
+            ("web_download:\n  ports: 80\n", 2, format!("`web_download.ports` {kind}")),
+            ("web_download:\n  ports:\n  - 80\n  - 65536\n", 4, format!("`web_download.ports[1]` {kind}")),
+            ("web_download:\n  ports: [0]\n", 2, "`web_download.ports` holds numbers from 1 to 65535".into()),
+            ("import_methods: [glance-direkt]\n", 1, "`import_methods` may hold glance-direct, ".into()),
+            ("metadefs: [a]\n", 1, format!("`metadefs` {kind}")),
+            ("metadefs: a\nmetadefs: b\n", 2, "`metadefs` is there twice".into()),
+            ("quota: 5\n", 1, format!("`quota` {kind}")),
+            ("quota:\n  tag: 5\n", 2, "there is no setting `tag` here, but properties, tags".into()),
+            ("quota:\n  members: many\n", 2, format!("`quota.members` {kind}")),
+            ("quota:\n  tags: 1\n  image_size: -1\n", 3, format!("`quota.image_size` {kind}")),
+            ("quota:\n  user_storage: 5 GB\n", 2, format!("`quota.user_storage` {kind}")),
+            ("quota:\n  properties: 99999999999999999999\n", 2, format!("`quota.properties` {kind}")),
+            ("policy: role:member\n", 1, format!("`policy` {kind}")),
+            ("policy:\n  add_image: [role:member]\n", 2, format!("`policy.add_image` {kind}")),
+            (
+                "policy:\n  get_image: ''\n  add_image: role:a or\n",
+                3,
+                "the policy rule `add_image` cannot be read".into(),
+            ),
+            ("policy:\n  add_image: rule:nope\n", 2, "the policy rule `add_image` refers to `nope`".into()),
+            ("policy:\n  a: rule:b\n  b: rule:a\n", 3, "the policy rule `".into()),
+            ("policy:\n  a: rule:x\n  b: 'role:'\n", 2, "the policy rule `a` refers to `x`".into()),
+            ("policy:\n  publicise_image: role:member\n", 2, "`publicise_image` is no rule of Glance's".into()),
+        ] {
+            let error = read(text).err().unwrap_or_else(|| panic!("taken: {text}"));
+            let wanted = format!("`serve.yaml`, line {line}: {message}");
+            assert!(error.message.starts_with(&wanted), "{text}\n{}\n{wanted}", error.message);
         }
     }
 }

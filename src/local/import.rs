@@ -25,7 +25,7 @@ use super::Service;
 use super::access::aside;
 use super::failure::{Failure, Result};
 use super::pipeline::{back_to_queued, inspect, storage};
-use super::registry::{FileRow, FileState, Image, Session, Status, TaskStatus};
+use super::registry::{FileRow, FileState, Image, Session, Status, Task, TaskStatus, now};
 use super::store::{Incoming, Store, Written};
 use super::web_download::Reading;
 
@@ -366,7 +366,10 @@ impl Import {
         made: &[FileRow],
     ) -> Result<Vec<FileRow>> {
         let mut garbage = Vec::new();
-        if self.source != Source::Copy {
+        // What is staged is another's, if another has taken the image over.
+        let image = session.image(&self.image)?;
+        let is_lost = image.is_some_and(|image| image.properties.get(TASK).is_some_and(|task| *task != self.task));
+        if self.source != Source::Copy && !is_lost {
             garbage.extend(session.files(&self.image, FileState::Staged)?);
         }
         if let Err(failure) = outcome {
@@ -393,6 +396,37 @@ impl Import {
         }
         Ok(garbage)
     }
+}
+
+/// How long a task may say nothing, in microseconds, before another may have
+/// its image: as long as in Glance. One that works tells every [`TELL`], and
+/// those of dead processes are swept: what is left hangs, or waits for its turn.
+const SILENT: i64 = 60 * 60 * 1_000_000;
+
+/// Whether a task has the image in hand, and is not to be disturbed.
+pub fn is_locked(session: &Session, image: &Image) -> Result<bool> {
+    let Some(id) = image.properties.get(TASK) else { return Ok(false) };
+    let Some(task) = session.task(id)? else { return Ok(false) };
+    // One that waits will go on as soon as it can.
+    let silent = if task.status == TaskStatus::Pending { 2 * SILENT } else { SILENT };
+    Ok(now() - task.updated_at < silent)
+}
+
+/// Takes the image from the task that has it and lost its right to it.
+pub fn take_over(session: &Session, image: &mut Image) -> Result<()> {
+    let Some(id) = image.properties.remove(TASK) else { return Ok(()) };
+    let Some(task) = session.task(&id)? else { return Ok(()) };
+    session.save_task(&id, TaskStatus::Failure, None, "Expired lock preempted")?;
+    for property in [IMPORTING, FAILED] {
+        take(image, property, &stores_of(&task));
+    }
+    Ok(())
+}
+
+/// The stores that a task is to bring data to.
+fn stores_of(task: &Task) -> Vec<String> {
+    let stores = task.input["backend"].as_array().into_iter().flatten();
+    stores.filter_map(|store| store.as_str().map(str::to_owned)).collect()
 }
 
 fn copied(size: u64) -> String {
@@ -455,9 +489,7 @@ pub fn sweep(service: &Service) -> Result<Vec<String>> {
             for file in &garbage {
                 session.discard_file(&file.id, service.run.id())?;
             }
-            let stores = task.input["backend"].as_array().into_iter().flatten();
-            let stores: Vec<String> = stores.filter_map(|store| store.as_str().map(str::to_owned)).collect();
-            release(&mut image, &stores, true);
+            release(&mut image, &stores_of(&task), true);
             session.save(&mut image)?;
             Ok::<_, Failure>(garbage)
         })?;
@@ -675,20 +707,8 @@ mod tests {
         image.status = Status::Importing;
         image.properties.insert(TASK.to_owned(), "task".to_owned());
         put(&mut image, IMPORTING, &["one".to_owned(), "two".to_owned()]);
-        let task = crate::local::registry::Task {
-            id: "task".into(),
-            status: TaskStatus::Pending,
-            owner: None,
-            user_id: "u".into(),
-            image_id: image.id.clone(),
-            request_id: "r".into(),
-            input: json!({"backend": ["one", "two"]}),
-            result: None,
-            message: String::new(),
-            created_at: 1,
-            updated_at: 1,
-            expires_at: None,
-        };
+        let input = json!({"backend": ["one", "two"]});
+        let task = Task { input, ..task("task", &image.id, TaskStatus::Pending, 1) };
         let files = [("one", FileState::Stored), (crate::local::settings::STAGING, FileState::Staged)];
         service
             .registry
@@ -713,6 +733,122 @@ mod tests {
                 assert_eq!((found.properties.get(TASK), &*found.properties[IMPORTING]), (None, ""));
                 assert_eq!(session.task("task")?.unwrap().status, TaskStatus::Failure);
                 assert!(session.files(&image.id, FileState::Staged)?.is_empty());
+                Ok::<_, Failure>(())
+            })
+            .unwrap();
+    }
+
+    /// A task that last said something so many minutes ago.
+    fn task(id: &str, image: &str, status: TaskStatus, minutes: i64) -> Task {
+        let then = now() - minutes * 60 * 1_000_000;
+        Task {
+            id: id.into(),
+            status,
+            owner: Some("p".into()),
+            user_id: "u".into(),
+            image_id: image.into(),
+            request_id: "r".into(),
+            input: json!({"backend": ["two"]}),
+            result: None,
+            message: String::new(),
+            created_at: then,
+            updated_at: then,
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn an_import_takes_over_what_another_has_let_lie_for_an_hour() {
+        let directory = tempfile::tempdir().unwrap();
+        let (service, _) = Service::open(directory.path(), settings(&[])).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let identity = Arc::new(FixedToken::new(TOKEN.to_owned(), admin()));
+        let running = crate::local::run(Arc::clone(&service), listener, identity).unwrap();
+        let direct = json!({"method": {"name": "glance-direct"}, "stores": ["one"]});
+        for (status, minutes, is_taken) in [
+            (TaskStatus::Processing, 59, false),
+            (TaskStatus::Processing, 61, true),
+            (TaskStatus::Pending, 61, false),
+            (TaskStatus::Pending, 121, true),
+            (TaskStatus::Success, 1, false),
+            (TaskStatus::Success, 61, true),
+            (TaskStatus::Failure, 61, true),
+        ] {
+            let case = format!("{status:?} {minutes}");
+            let id = create(&running, "raw");
+            assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+            service
+                .registry
+                .write(|session| {
+                    let mut image = session.image(&id)?.unwrap();
+                    image.properties.insert(TASK.to_owned(), case.clone());
+                    put(&mut image, IMPORTING, &["two".to_owned()]);
+                    session.save(&mut image)?;
+                    // Of a process that lives: nothing to be swept.
+                    session.add_task(&task(&case, &id, status, minutes), service.run.id())?;
+                    Ok::<_, Failure>(())
+                })
+                .unwrap();
+            if !is_taken {
+                let refused = ask(&running, "POST", &format!("/v2/images/{id}/import"), &direct.to_string());
+                assert_eq!(refused.0, 409, "{case}: {}", refused.1);
+                continue;
+            }
+            let (image, _) = import(&running, &id, &direct);
+            assert_eq!((&image["status"], &image[IMPORTING], image.get(TASK)), (&json!("active"), &json!(""), None));
+            let old = service.registry.read(|session| session.task(&case)).unwrap().unwrap();
+            let expected = match status {
+                TaskStatus::Success => (TaskStatus::Success, ""),
+                TaskStatus::Failure => (TaskStatus::Failure, ""),
+                _ => (TaskStatus::Failure, "Expired lock preempted"),
+            };
+            assert_eq!((old.status, old.message.as_str()), expected, "{case}");
+        }
+        // A task that nobody knows any more holds nothing.
+        let id = create(&running, "raw");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        service
+            .registry
+            .write(|session| {
+                let mut image = session.image(&id)?.unwrap();
+                image.properties.insert(TASK.to_owned(), "forgotten".to_owned());
+                session.save(&mut image).map_err(Failure::from)
+            })
+            .unwrap();
+        assert_eq!(import(&running, &id, &direct).0["status"], "active");
+    }
+
+    #[test]
+    fn an_import_that_lost_its_image_leaves_it_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), settings(&[]));
+        let id = create(&running, "raw");
+        assert_eq!(ask(&running, "PUT", &format!("/v2/images/{id}/stage"), "data").0, 204);
+        drop(running);
+        let (service, _) = Service::open(directory.path(), settings(&[])).unwrap();
+        service
+            .registry
+            .write(|session| {
+                let mut image = session.image(&id)?.unwrap();
+                image.properties.insert(TASK.to_owned(), "new".to_owned());
+                session.save(&mut image)?;
+                session.add_task(&task("old", &id, TaskStatus::Failure, 0), service.run.id()).map_err(Failure::from)
+            })
+            .unwrap();
+        let old = Import {
+            task: "old".into(),
+            image: id.clone(),
+            source: Source::Staged,
+            stores: vec!["one".into()],
+            all_must_succeed: true,
+        };
+        old.run(&service);
+        service
+            .registry
+            .read(|session| {
+                let image = session.image(&id)?.unwrap();
+                assert_eq!((image.status, &*image.properties[TASK]), (Status::Uploading, "new"));
+                assert_eq!(session.files(&id, FileState::Staged)?.len(), 1);
                 Ok::<_, Failure>(())
             })
             .unwrap();

@@ -49,14 +49,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use server::Logged;
-pub use settings::{Limits, Log, Settings, StoreSettings};
-pub use v2::metadefs::Loaded;
+pub use settings::{Limits, Log, Notes, Settings, StoreSettings};
+pub use v2::metadefs::{Catalogue, Loaded};
 pub use web_download::WebFilter;
 
 use crate::error::{Error, Kind, Result};
@@ -83,6 +83,13 @@ pub struct Service {
     run: Run,
     blocks: Arc<Blocks>,
     imports: Imports,
+    sign_ins: Arc<Semaphore>,
+}
+
+/// How many passwords are checked at a time. Half of the processors, so that
+/// guessing many takes neither the time nor the threads of those who send data.
+fn password_checks() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
 impl Service {
@@ -107,7 +114,9 @@ impl Service {
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Blocks::new(WAITING_BLOCKS);
         let imports = Imports::default();
-        let service = Service { settings, policy, protection, registry, stores, staging, run, blocks, imports };
+        let sign_ins = Arc::new(Semaphore::new(password_checks()));
+        let service =
+            Service { settings, policy, protection, registry, stores, staging, run, blocks, imports, sign_ins };
         let swept = service.sweep().map_err(|failure| {
             Error::new(
                 Kind::Io,
@@ -204,6 +213,12 @@ impl Service {
             self.run.forget(run);
         }
         swept.extend(import::sweep(self)?);
+        // What this process could not remove before, perhaps it can now.
+        for file in self.read(|session| Ok(session.unsettled(self.run.id(), FileState::Garbage)?))? {
+            if let Ok(store) = self.store_of(&file) {
+                self.remove(store, &file.id);
+            }
+        }
         Ok(swept)
     }
 }
@@ -322,8 +337,26 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let grace = service.settings.limits.grace;
+    let sweeping = tokio::spawn(sweep_again(Arc::clone(&service)));
     server::serve(listener, Arc::clone(&service), identity, shutdown).await;
+    sweeping.abort();
     service.imports.finish(grace).await;
+}
+
+/// Sweeps now and then: another process on the same data may have ended in the
+/// middle of something, and none may start for a long time.
+async fn sweep_again(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(service.settings.limits.sweep).await;
+        let sweeping = Arc::clone(&service);
+        let lines = match access::aside(move || sweeping.sweep()).await {
+            Ok(swept) => swept.into_iter().map(|what| format!("swept up {what}")).collect(),
+            Err(failure) => vec![format!("cannot sweep: {}", failure.cause())],
+        };
+        if let Some(tell) = &service.settings.swept {
+            lines.iter().for_each(|line| tell(line));
+        }
+    }
 }
 
 #[cfg(test)]

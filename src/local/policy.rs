@@ -139,6 +139,19 @@ impl Policy {
         self.rules.get(rule).is_some_and(|check| self.holds(check, caller, target))
     }
 
+    /// Whether anything asks for `rule`: Glance does, or another rule.
+    pub fn is_used(&self, rule: &str) -> bool {
+        fn refers(check: &Check, rule: &str) -> bool {
+            match check {
+                Check::Not(check) => refers(check, rule),
+                Check::And(checks) | Check::Or(checks) => checks.iter().any(|check| refers(check, rule)),
+                Check::Rule(name) => name == rule,
+                _ => false,
+            }
+        }
+        DEFAULTS.iter().any(|(name, _)| *name == rule) || self.rules.values().any(|check| refers(check, rule))
+    }
+
     fn holds(&self, check: &Check, caller: &Caller, target: &Target) -> bool {
         match check {
             Check::Always => true,

@@ -10,7 +10,7 @@ use super::failure::{Failure, Result};
 use crate::error;
 
 /// Who may do what to the properties whose names match a pattern. A list of
-/// roles may hold `@`, everybody, or `!`, nobody.
+/// roles may hold `@`, everybody, or `!`, nobody, but not both.
 #[derive(Debug, Clone, Default)]
 pub struct ProtectedProperty {
     /// A regular expression, found anywhere in the name.
@@ -49,6 +49,13 @@ impl Protection {
                 error::Error::config(format!("`{}` is not a pattern for protected properties", rule.pattern))
                     .next("write a regular expression, for instance `^x_billing_.*`")
             })?;
+            for roles in [&rule.create, &rule.read, &rule.update, &rule.delete] {
+                let holds = |sign: &str| roles.iter().any(|role| role == sign);
+                if holds("@") && holds("!") {
+                    let what = format!("the protected properties `{}` are for everybody and for nobody", rule.pattern);
+                    return Err(error::Error::config(what).next("write either `@` or `!`, not both"));
+                }
+            }
             Ok((pattern, rule.clone()))
         };
         Ok(Protection { rules: rules.iter().map(read).collect::<error::Result<_>>()? })
@@ -101,7 +108,7 @@ mod tests {
                 create: words("admin"),
                 read: words("@"),
                 update: words("admin Billing"),
-                delete: words("@ !"),
+                delete: words("!"),
             },
             ProtectedProperty { pattern: "x_.*".into(), read: words("member"), ..ProtectedProperty::default() },
         ];
@@ -122,6 +129,8 @@ mod tests {
         }
         assert!(Protection::default().allows(&member, Act::Create, "anything"));
         assert!(Protection::new(&[ProtectedProperty { pattern: "(".into(), ..rules[0].clone() }]).is_err());
+        // As Glance: one or the other.
+        assert!(Protection::new(&[ProtectedProperty { read: words("@ !"), ..rules[0].clone() }]).is_err());
     }
 
     #[test]

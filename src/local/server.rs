@@ -393,8 +393,17 @@ async fn route(
             base,
         };
         let identity = Arc::clone(identity);
-        // Passwords are hard to check on purpose.
-        let reply = tokio::task::spawn_blocking(move || identity.answer(&asked)).await;
+        // Passwords are hard to check on purpose: who signs in waits for a turn, and not on a thread.
+        let turn = match asked.method == Method::POST {
+            true => Arc::clone(&service.sign_ins).acquire_owned().await.ok(),
+            false => None,
+        };
+        let reply = tokio::task::spawn_blocking(move || {
+            // Held until it is done, even if the client goes away.
+            let _turn = turn;
+            identity.answer(&asked)
+        });
+        let reply = reply.await;
         let reply = reply.map_err(|_| Failure::internal("a request to the Identity API panicked"))?;
         let reply = reply.ok_or_else(Failure::nothing_here)?;
         (note.caller, note.cause) = (reply.caller, reply.cause);

@@ -12,8 +12,14 @@ use super::web_download::WebFilter;
 /// The name of the store that staged data is in; never a user's choice.
 pub(super) const STAGING: &str = "os_glance_staging_store";
 
+/// The ways to import that there are.
+pub(super) const IMPORT_METHODS: [&str; 3] = ["glance-direct", "web-download", "copy-image"];
+
 /// Takes each line of the request log.
 pub type Log = Arc<dyn Fn(&Logged) + Send + Sync>;
+
+/// Takes each line that is about no request.
+pub type Notes = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How the service is set up.
 #[derive(Clone)]
@@ -40,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where the request log goes; nowhere by default.
     pub log: Option<Log>,
+    /// Told, a line each, what was swept up while the service runs, or why it could not be.
+    pub swept: Option<Notes>,
 }
 
 /// A store.
@@ -66,6 +74,8 @@ pub struct Limits {
     pub stall: Duration,
     /// How long transfers may take to end when the service stops.
     pub grace: Duration,
+    /// How often what dead processes left behind is swept up while the service runs.
+    pub sweep: Duration,
     /// Images on a page when the client does not say.
     pub page: usize,
     /// Images on a page at most.
@@ -87,11 +97,12 @@ impl Default for Settings {
             protected_properties: Vec::new(),
             disk_formats: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
             container_formats: words("ami ari aki bare ovf ova docker compressed"),
-            import_methods: words("glance-direct web-download copy-image"),
+            import_methods: IMPORT_METHODS.map(str::to_owned).to_vec(),
             web_download: WebFilter::default(),
             quota: Quota::default(),
             limits: Limits::default(),
             log: None,
+            swept: None,
         }
     }
 }
@@ -104,6 +115,7 @@ impl Default for Limits {
             json_bytes: 1 << 20,
             stall: Duration::from_secs(60),
             grace: Duration::from_secs(30),
+            sweep: Duration::from_secs(60),
             page: 25,
             longest_page: 1000,
         }

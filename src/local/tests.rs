@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -348,6 +349,24 @@ fn what_a_dead_process_left_behind_is_swept() {
 }
 
 #[test]
+fn what_could_not_be_removed_is_removed_by_the_next_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let (service, _) = Service::open(directory.path(), Settings::default()).unwrap();
+    service
+        .registry
+        .write(|session| {
+            session.add(&Image::new("i".to_owned()))?;
+            session.add_file("aa", "i", "local", service.run.id())?;
+            session.discard_file("aa", service.run.id()).map_err(Failure::from)
+        })
+        .unwrap();
+    std::fs::write(directory.path().join("stores/local/aa"), b"x").unwrap();
+    assert_eq!(service.sweep().unwrap(), [""; 0]);
+    assert!(data_files(directory.path()).is_empty());
+    assert!(service.registry.read(|session| session.runs()).unwrap().is_empty());
+}
+
+#[test]
 fn a_service_that_stops_lets_transfers_end() {
     let directory = tempfile::tempdir().unwrap();
     let running = begin(directory.path(), Settings::default());
@@ -389,4 +408,261 @@ fn no_name_of_a_user_reaches_the_disk() {
     assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), &headers, b"x").status, 400);
     let hidden = format!("{OCTETS}X-Image-Meta-Store: os_glance_staging_store\r\n");
     assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), &hidden, b"x").status, 400);
+}
+
+/// Lets everybody wait who signs in, and counts them.
+struct Slow {
+    inner: FixedToken,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl Identity for Slow {
+    fn caller(&self, token: &str) -> Option<Arc<Caller>> {
+        self.inner.caller(token)
+    }
+
+    fn challenge(&self, base: &str) -> String {
+        self.inner.challenge(base)
+    }
+
+    fn answer(&self, asked: &identity::Asked) -> Option<identity::Reply> {
+        if asked.method == http::Method::POST {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(10));
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.all.fetch_add(1, Ordering::SeqCst);
+        }
+        None
+    }
+}
+
+#[test]
+fn many_who_sign_in_take_turns_and_nobody_else_waits() {
+    const MANY: usize = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { connections: MANY + 10, ..Limits::default() };
+    let (service, _) = Service::open(directory.path(), Settings { limits, ..Settings::default() }).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let token = "a token";
+    let slow = Arc::new(Slow {
+        inner: FixedToken::new(token.to_owned(), admin()),
+        now: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        all: AtomicUsize::new(0),
+    });
+    let identity: Arc<dyn Identity> = slow.clone();
+    let running = run(service, listener, identity).unwrap();
+    let running = Begun { url: running.url.clone(), token, swept: Vec::new(), _running: running };
+    let sign_in =
+        "POST /identity/v3/auth/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+    let mut waiting: Vec<TcpStream> = (0..MANY).map(|_| connect(&running)).collect();
+    waiting.iter_mut().for_each(|stream| stream.write_all(sign_in.as_bytes()).unwrap());
+    // Those who go away do not make room for more at a time.
+    waiting.truncate(MANY - 50);
+    let id = raw(&running);
+    assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), OCTETS, b"data").status, 204);
+    assert_eq!(get(&running, "/identity/v3/auth/tokens").status, 404);
+    let left = MANY - slow.all.load(Ordering::SeqCst);
+    assert!(left > 50, "only {left} were still waiting");
+    for stream in waiting {
+        assert_eq!(receive(stream).status, 404);
+    }
+    let most = slow.most.load(Ordering::SeqCst);
+    assert!((1..=password_checks()).contains(&most), "{most} at a time");
+}
+
+#[test]
+fn usage_is_told_as_glance_tells_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = begin(directory.path(), Settings::default());
+    assert_eq!(get(&running, "/v2/info/usage").json(), json!({"usage": {}}));
+    drop(running);
+    let quota = Quota { user_storage: Some(10 << 20), ..Quota::default() };
+    let (service, _) = Service::open(directory.path(), Settings { quota, ..Settings::default() }).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let token = "a token";
+    let identity = Arc::new(FixedToken::new(token.to_owned(), admin()));
+    let running = run(Arc::clone(&service), listener, identity).unwrap();
+    let running = Begun { url: running.url.clone(), token, swept: Vec::new(), _running: running };
+    let put = |id: &str, what: &str, size: usize| {
+        assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/{what}"), OCTETS, &vec![1; size]).status, 204);
+    };
+    let (whole, staged, gone, copied) = (raw(&running), raw(&running), raw(&running), raw(&running));
+    raw(&running);
+    put(&whole, "file", (3 << 20) + 5);
+    put(&staged, "stage", 2 << 20);
+    put(&gone, "file", 1 << 20);
+    put(&copied, "file", 1 << 20);
+    assert_eq!(send(&running, "DELETE", &format!("/v2/images/{gone}"), "", b"").status, 204);
+    create(&running, json!({"owner": "other"}));
+    let half = raw(&running);
+    let _upload = half_an_upload(&running, &half);
+    service
+        .registry
+        .write(|session| {
+            let mut image = session.image(&copied)?.unwrap();
+            image.properties.insert(import::IMPORTING.to_owned(), "local".to_owned());
+            session.save(&mut image).map_err(Failure::from)
+        })
+        .unwrap();
+    let usage = get(&running, "/v2/info/usage");
+    assert_eq!((usage.status, usage.header("content-type")), (200, Some("application/json")));
+    // Sizes in whole MiB; what has no limit has -1.
+    let expected = json!({"usage": {
+        "image_size_total": {"usage": 4, "limit": 10},
+        "image_stage_total": {"usage": 2, "limit": -1},
+        "image_count_total": {"usage": 5, "limit": -1},
+        "image_count_uploading": {"usage": 3, "limit": -1},
+    }});
+    assert_eq!(usage.json(), expected);
+    assert_eq!(send(&running, "POST", "/v2/info/usage", "", b"{}").status, 404);
+}
+
+/// All that comes back for these bytes, until the service ends the connection.
+fn raw_answer(running: &Begun, bytes: &[u8]) -> String {
+    let mut stream = connect(running);
+    let _ = stream.write_all(bytes);
+    let mut all = Vec::new();
+    let ended = stream.read_to_end(&mut all);
+    // One that is reset is ended, too; one that hangs is not.
+    let is_hanging = ended.is_err_and(|e| matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(!is_hanging, "no end: {}", String::from_utf8_lossy(bytes.get(..200).unwrap_or(bytes)));
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn what_is_malformed_ends_with_an_answer_and_the_next_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { stall: Duration::from_millis(300), json_bytes: 100_000, ..Limits::default() };
+    let (service, _) = Service::open(directory.path(), Settings { limits, ..Settings::default() }).unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let people = identity::Directory::of_admin(None);
+    let keystone = identity::Keystone::new(people, jiff::SignedDuration::from_hours(1), &[]).unwrap();
+    let running = run(service, listener, Arc::new(keystone)).unwrap();
+    let keystone = Begun { url: running.url.clone(), token: "", swept: Vec::new(), _running: running };
+    let images_directory = tempfile::tempdir().unwrap();
+    let limits = Limits { stall: Duration::from_millis(300), json_bytes: 100_000, ..Limits::default() };
+    let images = begin(images_directory.path(), Settings { limits, ..Settings::default() });
+    let id = raw(&images);
+
+    let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+    let deep_map = |n: usize| format!("{}1{}", "{\"a\":".repeat(n), "}".repeat(n));
+    let with = |running: &Begun, method: &str, path: &str, body: &str| {
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        head(running, method, path, &headers) + body
+    };
+    let patch = |body: &str| {
+        let kind = "application/openstack-images-v2.1-json-patch";
+        let headers = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+        head(&images, "PATCH", &format!("/v2/images/{id}"), &headers) + body
+    };
+    let chunked = |running: &Begun, path: &str, chunks: &str| {
+        let headers = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+        head(running, "POST", path, headers) + chunks
+    };
+    let endless = format!("{:x}\r\n{}\r\n", 60_000, " ".repeat(60_000)).repeat(3);
+    let many: String = (0..2000).map(|at| format!("X-{at}: y\r\n")).collect();
+    let tokens = "/identity/v3/auth/tokens";
+    let stalled = "Content-Type: application/json\r\nContent-Length: 50\r\n";
+    let cases: Vec<(&str, &Begun, String, &[u16])> = vec![
+        ("deep list", &images, with(&images, "POST", "/v2/images", &deep(40_000)), &[400]),
+        ("deep map", &images, with(&images, "POST", "/v2/images", &deep_map(15_000)), &[400]),
+        ("deep patch", &images, patch(&deep(40_000)), &[400]),
+        (
+            "deep value",
+            &images,
+            patch(&format!("[{{\"op\": \"add\", \"path\": \"/x\", \"value\": {}}}]", deep_map(15_000))),
+            &[400],
+        ),
+        ("deep import", &images, with(&images, "POST", &format!("/v2/images/{id}/import"), &deep_map(15_000)), &[400]),
+        ("deep sign-in", &keystone, with(&keystone, "POST", tokens, &deep_map(15_000)), &[400]),
+        ("large sign-in", &keystone, with(&keystone, "POST", tokens, &" ".repeat(100_001)), &[413]),
+        ("large sign-in in chunks", &keystone, chunked(&keystone, tokens, &endless), &[413]),
+        ("large JSON in chunks", &images, chunked(&images, "/v2/images", &endless), &[413]),
+        ("sign-in that stalls", &keystone, head(&keystone, "POST", tokens, stalled) + "{", &[408]),
+        ("JSON that stalls", &images, head(&images, "POST", "/v2/images", stalled) + "{", &[408]),
+        ("chunk that is none", &images, chunked(&images, "/v2/images", "zz\r\n"), &[400]),
+        ("chunk beyond all numbers", &images, chunked(&images, "/v2/images", "fffffffffffffffff\r\n"), &[400]),
+        ("many headers", &images, head(&images, "GET", "/v2/images", &many), &[431]),
+        ("long path", &images, head(&images, "GET", &format!("/v2/{}", "x".repeat(66_000)), ""), &[414, 431]),
+        ("long query", &images, head(&images, "GET", &format!("/v2/images?{}", "x".repeat(66_000)), ""), &[414, 431]),
+        (
+            "long header of a sign-in",
+            &keystone,
+            head(&keystone, "POST", tokens, &format!("X: {}\r\n", "x".repeat(200_000))),
+            &[431],
+        ),
+        ("no HTTP", &images, "\u{16}\u{3}\u{1} hello\r\n\r\n".to_owned(), &[400]),
+        (
+            "two lengths",
+            &images,
+            head(&images, "POST", "/v2/images", "Content-Length: 1\r\nContent-Length: 2\r\n"),
+            &[400],
+        ),
+        ("negative length", &images, head(&images, "POST", "/v2/images", "Content-Length: -1\r\n"), &[400]),
+        ("not UTF-8", &images, head(&images, "GET", "/v2/images/%ff%fe", ""), &[400]),
+    ];
+    for (what, running, request, statuses) in cases {
+        let answer = raw_answer(running, request.as_bytes());
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+        assert!(status.is_some_and(|status| statuses.contains(&status)), "{what}: {answer:.300}");
+        assert!(!answer.contains("panicked"), "{what}: {answer:.300}");
+    }
+    assert_eq!(get(&images, "/v2/images").status, 200);
+    assert_eq!(get(&keystone, "/identity/v3").status, 200);
+    assert_eq!(status(&images, &id), "queued");
+}
+
+#[test]
+fn too_many_connections_wait_and_idle_ones_make_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { stall: Duration::from_millis(500), connections: 2, ..Limits::default() };
+    let running = begin(directory.path(), Settings { limits, ..Settings::default() });
+    // One says nothing, one a byte now and then, which never makes a request.
+    let mut silent = connect(&running);
+    let mut slow = connect(&running);
+    let trickling = std::thread::spawn(move || {
+        let started = Instant::now();
+        while slow.write_all(b"G").is_ok() && started.elapsed() < Duration::from_secs(15) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        started.elapsed()
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    let started = Instant::now();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..10).map(|_| scope.spawn(|| get(&running, "/v2/images").status)).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(answers, [200; 10]);
+    assert!(started.elapsed() > Duration::from_millis(200), "nobody had to wait");
+    assert!(trickling.join().unwrap() < Duration::from_secs(10));
+    assert_eq!(silent.read(&mut [0; 1]).unwrap_or_default(), 0);
+    // One that asked, and goes on holding its connection, makes room as well.
+    let mut held: Vec<TcpStream> = (0..2).map(|_| connect(&running)).collect();
+    for stream in &mut held {
+        stream
+            .write_all(
+                format!("GET /v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\n\r\n", running.token).as_bytes(),
+            )
+            .unwrap();
+    }
+    assert_eq!(get(&running, "/v2/images").status, 200);
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_let_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { stall: Duration::from_millis(300), connections: 1, ..Limits::default() };
+    let running = begin(directory.path(), Settings { limits, ..Settings::default() });
+    let id = raw(&running);
+    let path = format!("/v2/images/{id}/file");
+    assert_eq!(send(&running, "PUT", &path, OCTETS, &noise(64 << 20)).status, 204);
+    let mut deaf = connect(&running);
+    deaf.write_all(head(&running, "GET", &path, "").as_bytes()).unwrap();
+    assert_eq!(get(&running, "/v2/images").status, 200);
+    drop(deaf);
 }

@@ -1,6 +1,7 @@
 //! Who there is: domains, projects, users, and the roles that they hold.
 
 use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
 
 use super::password::Hash;
 use crate::local::Caller;
@@ -74,7 +75,7 @@ pub struct Grant {
 
 /// A key for programs: some of a user's roles on one project
 /// (<https://docs.openstack.org/keystone/latest/user/application_credentials.html>).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ApplicationCredential {
     /// Its ID.
     pub id: String,
@@ -86,6 +87,12 @@ pub struct ApplicationCredential {
     pub project_id: String,
     /// The roles; all that the user holds there if empty.
     pub roles: Vec<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it ends, in seconds since 1970, UTC; never if not said.
+    pub expires: Option<i64>,
+    /// Whether others may be made and removed with it; not if not said.
+    pub unrestricted: Option<bool>,
 }
 
 /// What a token is good for; projects and domains by ID.

@@ -8,10 +8,12 @@
 //! | [`password`] | secrets as hashes |
 //! | [`sign_in`] | from a proof of who one is to a token |
 //! | [`tokens`] | those that are good now |
+//! | [`made`] | application credentials that users make |
 //! | [`read`] | what can be looked up |
 //! | [`reply`] | answers and errors in Keystone's words |
 
 pub mod directory;
+pub mod made;
 pub mod password;
 mod read;
 mod reply;
@@ -28,6 +30,7 @@ use super::caller::{Caller, Identity};
 use super::policy::{Policy, Target};
 use crate::error::Result;
 pub use directory::Directory;
+use made::Made;
 pub use reply::Reply;
 use reply::{no_method, no_page};
 use tokens::{Token, Tokens};
@@ -67,6 +70,7 @@ pub struct Keystone {
     directory: Directory,
     tokens: Tokens,
     policy: Policy,
+    made: Made,
 }
 
 impl Keystone {
@@ -75,7 +79,13 @@ impl Keystone {
     /// who is an administrator there.
     pub fn new(directory: Directory, lifetime: SignedDuration, policy: &[(String, String)]) -> Result<Self> {
         let policy = Policy::new(policy.iter().map(|(name, check)| (name.as_str(), check.as_str())))?;
-        Ok(Keystone { directory, tokens: Tokens::new(lifetime), policy })
+        Ok(Keystone { directory, tokens: Tokens::new(lifetime), policy, made: Made::default() })
+    }
+
+    /// The same, where users may make application credentials of their own.
+    pub fn with(mut self, made: Made) -> Self {
+        self.made = made;
+        self
     }
 
     fn route(&self, asked: &Asked) -> Reply {
@@ -98,10 +108,18 @@ impl Keystone {
                 true => self.own(asked, what),
                 false => no_method("GET, HEAD"),
             },
-            [what @ ("users" | "projects" | "domains" | "roles"), rest @ ..] => match reads {
-                true => self.look_up(asked, what, rest),
-                false => self.refuse_change(asked),
-            },
+            ["users", user, "application_credentials"] if asked.method == Method::POST => {
+                self.make_credential(asked, user)
+            }
+            ["users", user, "application_credentials", id] if asked.method == Method::DELETE => {
+                self.remove_credential(asked, user, id)
+            }
+            [what @ ("users" | "projects" | "domains" | "roles" | "services" | "endpoints" | "regions"), rest @ ..] => {
+                match reads {
+                    true => self.look_up(asked, what, rest),
+                    false => self.refuse_change(asked),
+                }
+            }
             [] => no_method("GET, HEAD"),
             _ => no_page(),
         }

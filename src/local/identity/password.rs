@@ -13,6 +13,7 @@ use std::path::Path;
 use aws_lc_rs::pbkdf2;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
@@ -30,7 +31,8 @@ const MOST_ROUNDS: u32 = 10_000_000;
 const NAME: &str = "pbkdf2-sha512";
 
 /// The hash of a secret. Its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Hash {
     rounds: NonZeroU32,
     salt: Vec<u8>,
@@ -69,6 +71,20 @@ impl Hash {
     /// whatever the answer.
     pub fn is_of(&self, secret: &str) -> bool {
         pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA512, self.rounds, &self.salt, secret.as_bytes(), &self.key).is_ok()
+    }
+}
+
+impl From<Hash> for String {
+    fn from(hash: Hash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        Hash::parse(&text).ok_or("not a hash")
     }
 }
 

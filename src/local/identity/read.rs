@@ -2,9 +2,10 @@
 
 use http::header::LOCATION;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::directory::{DEFAULT_DOMAIN, Domain, Project, Scope, User, id_of};
+use super::directory::{ApplicationCredential, DEFAULT_DOMAIN, Domain, Project, Scope, User, id_of};
 use super::reply::{Refusal, Reply, no_method};
 use super::{Asked, Keystone, ROOT, Token};
 
@@ -109,17 +110,18 @@ impl Keystone {
         self.directory.projects.iter().filter(held).map(|project| show_project(asked, project).shown).collect()
     }
 
-    /// `GET /v3/{users,projects,domains,roles}[/ID]`, and a user's projects.
+    /// `GET /v3/{users,projects,domains,roles,services,endpoints,regions}[/ID]`,
+    /// and a user's projects and application credentials.
     pub(super) fn look_up(&self, asked: &Asked, what: &str, rest: &[&str]) -> Reply {
         let work = || {
             let token = self.token_of(asked)?;
             let all = self.reads_all(&token);
             let one = &what[..what.len() - 1];
             let reply = match rest {
-                [] if all => {
-                    let query = if asked.query.is_empty() { String::new() } else { format!("?{}", asked.query) };
+                // Regions are everybody's to see.
+                [] if all || what == "regions" => {
                     let items = self.items(asked, what).into_iter().filter(|item| matches(asked, item));
-                    listed(asked, what, &format!("/{what}{query}"), items.map(|item| item.shown).collect())
+                    listed(asked, what, &format!("/{what}{}", query(asked)), items.map(|item| item.shown).collect())
                 }
                 [] => return Err(Refusal::forbidden(Some(&format!("identity:list_{what}")))),
                 [id] => {
@@ -128,7 +130,7 @@ impl Keystone {
                         "users" => *id == token.user_id,
                         "projects" => token.scope == Scope::Project((*id).to_owned()),
                         "domains" => self.is_of_domain(&token, id),
-                        _ => false,
+                        _ => what == "regions",
                     };
                     match item {
                         Some(item) if all || own => Reply::json(StatusCode::OK, &json!({one: item.shown})),
@@ -144,6 +146,29 @@ impl Keystone {
                     None if all => return Err(Refusal::not_found("user", id)),
                     _ => return Err(Refusal::forbidden(Some("identity:list_user_projects"))),
                 },
+                [id, "application_credentials", rest @ ..] if what == "users" && rest.len() < 2 => {
+                    let action =
+                        if rest.is_empty() { "list_application_credentials" } else { "get_application_credential" };
+                    let user = match self.directory.user(id) {
+                        Some(user) if all || user.id == token.user_id => user,
+                        None if all => return Err(Refusal::not_found("user", id)),
+                        _ => return Err(Refusal::forbidden(Some(&format!("identity:{action}")))),
+                    };
+                    let keys = self.credentials_of(user)?;
+                    let mut keys = keys.iter().map(|key| self.show_credential(asked, user, key));
+                    match rest.first() {
+                        None => {
+                            let path = format!("/users/{id}/application_credentials{}", query(asked));
+                            let keys = keys.filter(|key| matches(asked, key)).map(|key| key.shown).collect();
+                            listed(asked, "application_credentials", &path, keys)
+                        }
+                        Some(wanted) => {
+                            let found = keys.find(|key| key.id == *wanted);
+                            let found = found.ok_or_else(|| Refusal::not_found("Application Credential", wanted))?;
+                            Reply::json(StatusCode::OK, &json!({"application_credential": found.shown}))
+                        }
+                    }
+                }
                 _ => return Ok(super::no_page()),
             };
             Ok(reply.by(&token.caller))
@@ -153,9 +178,8 @@ impl Keystone {
 
     /// What would change who there is.
     pub(super) fn refuse_change(&self, asked: &Asked) -> Reply {
-        let message = "Users, projects, domains and roles of this service come from its configuration file.";
         match self.token_of(asked) {
-            Ok(token) => Refusal::new(StatusCode::FORBIDDEN, message).reply(&asked.base).by(&token.caller),
+            Ok(token) => Refusal::fixed().reply(&asked.base).by(&token.caller),
             Err(refusal) => refusal.reply(&asked.base),
         }
     }
@@ -173,6 +197,13 @@ impl Keystone {
             "users" => self.directory.users.iter().map(|user| show_user(asked, user)).collect(),
             "projects" => self.directory.projects.iter().map(|project| show_project(asked, project)).collect(),
             "domains" => self.directory.domains.iter().map(|domain| show_domain(asked, domain)).collect(),
+            "services" | "endpoints" => self.places(asked, what == "endpoints"),
+            "regions" => {
+                let id = &self.directory.region;
+                let link = asked.link(&format!("/regions/{id}"));
+                let shown = json!({"id": id, "description": "", "parent_region_id": null, "links": {"self": link}});
+                vec![Item { id: id.clone(), name: id, domain_id: None, enabled: true, shown }]
+            }
             _ => {
                 let show = |name: &'k String| {
                     let id = self.role_id(name);
@@ -185,6 +216,57 @@ impl Keystone {
             }
         }
     }
+}
+
+impl Keystone {
+    /// The catalogue as a list of services, or of their endpoints.
+    fn places(&self, asked: &Asked, endpoints: bool) -> Vec<Item<'static>> {
+        let mut items = Vec::new();
+        let mut add = |what: &str, mut shown: Value, name| {
+            let id = shown["id"].as_str().unwrap_or_default().to_owned();
+            shown["enabled"] = json!(true);
+            shown["links"] = json!({"self": asked.link(&format!("/{what}/{id}"))});
+            items.push(Item { id, name, domain_id: None, enabled: true, shown });
+        };
+        for mut service in self.catalog(asked).as_array().cloned().unwrap_or_default() {
+            let name = if service["type"] == "image" { "glance" } else { "keystone" };
+            let Value::Array(places) = service["endpoints"].take() else { continue };
+            if !endpoints {
+                let (id, kind) = (&service["id"], &service["type"]);
+                add("services", json!({"id": id, "type": kind, "name": name, "description": ""}), name);
+                continue;
+            }
+            for mut place in places {
+                place["service_id"] = service["id"].clone();
+                add("endpoints", place, "");
+            }
+        }
+        items
+    }
+
+    fn show_credential<'k>(&self, asked: &Asked, user: &User, key: &'k ApplicationCredential) -> Item<'k> {
+        let shown = self.described_credential(asked, user, key);
+        Item { id: key.id.clone(), name: &key.name, domain_id: None, enabled: true, shown }
+    }
+
+    /// All of an application credential but its secret.
+    pub(super) fn described_credential(&self, asked: &Asked, user: &User, key: &ApplicationCredential) -> Value {
+        let role = |name: &String| {
+            json!({"id": self.role_id(name), "name": name, "domain_id": null, "description": null,
+                "options": {"immutable": true}})
+        };
+        let roles: Vec<Value> = self.roles_of_credential(user, key).iter().map(role).collect();
+        let link = asked.link(&format!("/application_credentials/{}", key.id));
+        let end = key.expires.and_then(|end| Timestamp::from_second(end).ok());
+        let end = end.map(|end| end.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string());
+        json!({"id": key.id, "name": key.name, "description": key.description, "user_id": user.id,
+            "project_id": key.project_id, "system": null, "expires_at": end, "unrestricted": key.unrestricted,
+            "roles": roles, "links": {"self": link}})
+    }
+}
+
+fn query(asked: &Asked) -> String {
+    if asked.query.is_empty() { String::new() } else { format!("?{}", asked.query) }
 }
 
 fn show_user<'k>(asked: &Asked, user: &'k User) -> Item<'k> {
@@ -216,6 +298,9 @@ fn matches(asked: &Asked, item: &Item) -> bool {
     url::form_urlencoded::parse(asked.query.as_bytes()).all(|(key, value)| match &*key {
         "name" => item.name == value,
         "domain_id" => item.domain_id.is_none_or(|domain| domain == value),
+        "type" | "interface" | "service_id" | "region_id" => {
+            item.shown.get(&*key).is_none_or(|known| known.as_str() == Some(&value))
+        }
         "enabled" => item.enabled != matches!(&*value.to_ascii_lowercase(), "false" | "0" | "no" | "off"),
         _ => true,
     })

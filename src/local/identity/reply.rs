@@ -31,6 +31,14 @@ impl Reply {
             .header(http::header::VARY, "X-Auth-Token")
     }
 
+    /// 204: it was done, and there is no more to say.
+    pub fn no_content() -> Self {
+        let mut reply = Reply::json(StatusCode::NO_CONTENT, &Value::Null);
+        *reply.answer.body_mut() = Payload::from(Bytes::new());
+        reply.answer.headers_mut().remove(CONTENT_TYPE);
+        reply
+    }
+
     /// The same, with who asked for it.
     pub fn by(mut self, caller: &Arc<Caller>) -> Self {
         self.caller = Some(Arc::clone(caller));
@@ -94,6 +102,12 @@ impl Refusal {
     pub fn forbidden(action: Option<&str>) -> Self {
         let what = action.map(|action| format!(": {action}")).unwrap_or_default();
         let message = format!("You are not authorized to perform the requested action{what}.");
+        Refusal::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// 403: nobody may change what stands in the configuration file.
+    pub fn fixed() -> Self {
+        let message = "What there is on this service comes from its configuration file, and is not changed here.";
         Refusal::new(StatusCode::FORBIDDEN, message)
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::directory::{ApplicationCredential, Scope, User, with_implied};
 use super::reply::{Refusal, Reply, Result};
+use super::tokens::Key;
 use super::{Asked, Keystone, Token};
 
 const METHODS: [&str; 3] = ["password", "token", "application_credential"];
@@ -24,7 +25,7 @@ struct Proof<'k> {
     /// The token, if that was the method.
     token: Option<Arc<Token>>,
     /// The application credential, if that was the method.
-    credential: Option<&'k ApplicationCredential>,
+    credential: Option<ApplicationCredential>,
 }
 
 impl Keystone {
@@ -49,10 +50,7 @@ impl Keystone {
             let token = self.token_of(asked)?;
             let (text, _) = self.subject(asked, &token, "identity:revoke_token")?;
             self.tokens.revoke(&text);
-            let mut reply = Reply::json(StatusCode::NO_CONTENT, &Value::Null).by(&token.caller);
-            *reply.answer.body_mut() = crate::local::server::Payload::from(bytes::Bytes::new());
-            reply.answer.headers_mut().remove(CONTENT_TYPE);
-            Ok(reply)
+            Ok(Reply::no_content().by(&token.caller))
         };
         work().unwrap_or_else(|refusal: Refusal| refusal.reply(&asked.base))
     }
@@ -114,7 +112,7 @@ impl Keystone {
             _ => return Err(Refusal::unauthorized()),
         };
         let old = proofs.iter().find_map(|proof| proof.token.clone());
-        let credential = proofs.iter().find_map(|proof| proof.credential);
+        let credential = proofs.iter().find_map(|proof| proof.credential.as_ref());
         if methods.len() > METHODS.len() || !user.enabled {
             return Err(Refusal::unauthorized());
         }
@@ -146,6 +144,7 @@ impl Keystone {
                 said.push(method.to_owned());
             }
         }
+        let end = credential.and_then(|key| key.expires).and_then(|end| Timestamp::from_second(end).ok());
         let token = Token {
             user_id: user.id.clone(),
             caller: Arc::new(self.caller_of(user, &scope, &roles)),
@@ -154,12 +153,20 @@ impl Keystone {
             methods: said,
             audit_ids,
             application_credential: match (credential, &old) {
-                (Some(credential), _) => Some((credential.id.clone(), credential.name.clone())),
+                (Some(credential), _) => Some(Key {
+                    id: credential.id.clone(),
+                    name: credential.name.clone(),
+                    is_restricted: credential.unrestricted != Some(true),
+                }),
                 (None, old) => old.as_ref().and_then(|old| old.application_credential.clone()),
             },
             issued: now,
-            // A token that came from another one does not live longer than it.
-            expires: old.as_ref().map_or_else(|| self.tokens.end(now), |old| old.expires),
+            // A token that came from another one, or from a key, does not live longer than it.
+            expires: match (end, old.as_ref().map(|old| old.expires)) {
+                (end, Some(old)) => old.min(end.unwrap_or(old)),
+                (Some(end), None) => end.min(self.tokens.end(now)),
+                (None, None) => self.tokens.end(now),
+            },
         };
         let failed = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "The system has no random numbers.");
         let (text, token) = self.tokens.issue(token).map_err(failed)?;
@@ -198,28 +205,32 @@ impl Keystone {
         Ok(Proof { user, token: Some(token), credential: None })
     }
 
-    fn by_application_credential(&self, shown: &Value) -> Result<Proof<'_>> {
+    fn by_application_credential<'k>(&'k self, shown: &Value) -> Result<Proof<'k>> {
         let text = |key: &str| shown.get(key).and_then(Value::as_str);
-        let of_all = || {
-            self.directory.users.iter().flat_map(|user| user.application_credentials.iter().map(move |key| (user, key)))
-        };
+        let configured = |user: &'k User| user.application_credentials.iter().map(move |key| (user, key.clone()));
+        let mut all: Vec<_> = self.directory.users.iter().flat_map(configured).collect();
+        all.extend(self.made.all()?.filter_map(|(owner, key)| Some((self.directory.user(&owner)?, key))));
         let found = match text("id") {
             Some(id) => {
                 let missing = || Refusal::not_found("Application Credential", id);
-                Some(of_all().find(|(_, key)| key.id == id).ok_or_else(missing)?)
+                Some(all.iter().position(|(_, key)| key.id == id).ok_or_else(missing)?)
             }
             None => {
                 let name = text("name").ok_or_else(|| Refusal::expecting("id or name", "application credential"))?;
                 let given = shown.get("user").ok_or_else(|| Refusal::expecting("user", "application credential"))?;
                 let user = self.named_user(given)?;
-                of_all().find(|(owner, key)| user.is_some_and(|user| user.id == owner.id) && key.name == name)
+                all.iter().position(|(owner, key)| user.is_some_and(|user| user.id == owner.id) && key.name == name)
             }
         };
+        if all.is_empty() {
+            return Err(Refusal::unauthorized());
+        }
         // As with passwords: what is not there takes as long.
-        let (_, judged) = found.or_else(|| of_all().next()).ok_or_else(Refusal::unauthorized)?;
-        let fits = judged.secret.is_of(text("secret").unwrap_or_default());
+        let (user, credential) = all.swap_remove(found.unwrap_or_default());
+        let fits = credential.secret.is_of(text("secret").unwrap_or_default());
+        let is_over = credential.expires.is_some_and(|end| end <= Timestamp::now().as_second());
         match found {
-            Some((user, credential)) if fits && user.enabled => {
+            Some(_) if fits && user.enabled && !is_over => {
                 Ok(Proof { user, token: None, credential: Some(credential) })
             }
             _ => Err(Refusal::unauthorized()),
@@ -282,7 +293,7 @@ impl Keystone {
     }
 
     /// The roles of an application credential that its user still holds.
-    fn roles_of_credential(&self, user: &User, credential: &ApplicationCredential) -> Vec<String> {
+    pub(super) fn roles_of_credential(&self, user: &User, credential: &ApplicationCredential) -> Vec<String> {
         let held = self.directory.roles_of(user, &Scope::Project(credential.project_id.clone()));
         if credential.roles.is_empty() {
             return held;
@@ -329,15 +340,16 @@ impl Keystone {
                 say("catalog", self.catalog(asked));
             }
         }
-        if let Some((id, name)) = &token.application_credential {
-            say("application_credential", json!({"id": id, "name": name, "restricted": true}));
+        if let Some(key) = &token.application_credential {
+            let said = json!({"id": key.id, "name": key.name, "restricted": key.is_restricted});
+            say("application_credential", said);
         }
         Reply::json(status, &json!({"token": said})).header(SUBJECT, text)
     }
 }
 
 /// The JSON of a request.
-fn document(asked: &Asked) -> Result<Value> {
+pub(super) fn document(asked: &Asked) -> Result<Value> {
     if asked.body.is_empty() {
         return Err(Refusal::expecting("auth", "request body"));
     }

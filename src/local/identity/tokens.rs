@@ -27,14 +27,25 @@ pub struct Token {
     pub methods: Vec<String>,
     /// Its own name for audits, then that of the token it came from.
     pub audit_ids: Vec<String>,
-    /// ID and name of the application credential that it came from.
-    pub application_credential: Option<(String, String)>,
+    /// The application credential that it came from.
+    pub application_credential: Option<Key>,
     /// When it was made.
     pub issued: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
     /// The same for the image service.
     pub caller: Arc<Caller>,
+}
+
+/// What a token says of the application credential that it came from.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether no others may be made or removed with it.
+    pub is_restricted: bool,
 }
 
 /// The tokens that are good now.
@@ -89,6 +100,11 @@ impl Tokens {
     /// Makes the token of this text worthless.
     pub fn revoke(&self, text: &str) {
         self.known().remove(&digest_of(text));
+    }
+
+    /// Makes all tokens worthless that came from this application credential.
+    pub fn revoke_credential(&self, id: &str) {
+        self.known().retain(|_, token| token.application_credential.as_ref().is_none_or(|key| key.id != id));
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arc<Token>>> {

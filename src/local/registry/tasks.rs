@@ -145,7 +145,8 @@ pub struct ProjectUsage {
 }
 
 impl Session<'_> {
-    /// What the project has.
+    /// What the project has. Data that is copied from store to store counts as
+    /// uploading, as in Glance, but stages nothing here.
     pub fn project_usage(&self, project: &str) -> rusqlite::Result<ProjectUsage> {
         let number = |sql: &str| {
             let mut statement = self.connection.prepare_cached(sql)?;
@@ -153,12 +154,15 @@ impl Session<'_> {
         };
         let files = "SELECT coalesce(sum(files.size), 0) FROM files JOIN images ON images.id = files.image_id \
                      WHERE images.owner = ?1 AND images.deleted_at IS NULL AND files.state =";
-        let images = "SELECT count(*) FROM images WHERE owner = ?1 AND deleted_at IS NULL";
+        let images = "SELECT count(*) FROM images WHERE owner = ?1 AND deleted_at IS NULL \
+                      AND status NOT IN ('killed', 'pending_delete')";
+        let copying = "EXISTS (SELECT 1 FROM properties WHERE image_id = images.id \
+                       AND name = 'os_glance_importing_to_stores' AND value != '')";
         Ok(ProjectUsage {
             stored_bytes: number(&format!("{files} 'stored'"))?,
             staged_bytes: number(&format!("{files} 'staged'"))?,
             images: number(images)?,
-            uploading: number(&format!("{images} AND status IN ('saving', 'uploading', 'importing')"))?,
+            uploading: number(&format!("{images} AND (status IN ('saving', 'uploading', 'importing') OR {copying})"))?,
         })
     }
 

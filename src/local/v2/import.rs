@@ -59,6 +59,7 @@ pub async fn start(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
             service.registry.write(|session| {
                 let Some(import) = plan(&service, session, &caller, &wish, &id)? else { return Ok(None) };
                 let Some(mut image) = session.image(&id)? else { return Ok(None) };
+                import::take_over(session, &mut image)?;
                 image.properties.insert(TASK.to_owned(), import.task.clone());
                 session.save(&mut image)?;
                 let now = now();
@@ -159,7 +160,7 @@ fn plan(service: &Service, session: &Session, caller: &Caller, wish: &Wish, id: 
         return conflict("'disk_format' needs to be set before import");
     }
     service.enforce(if copy { "copy_image" } else { "modify_image" }, caller, &image)?;
-    if image.properties.contains_key(TASK) {
+    if import::is_locked(session, &image)? {
         return conflict("Image has active task");
     }
     // An upload into the staging area that is still under way has staged nothing yet.

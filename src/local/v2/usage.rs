@@ -12,7 +12,8 @@ use crate::local::failure::Result;
 use crate::local::server::{Asked, Payload, json as as_json};
 
 /// What the caller's project has of what it may have, sizes in MiB; nothing is
-/// told where nothing is limited.
+/// told where nothing is limited. Glance tells this of limits kept in Keystone
+/// alone: here the quota of the configuration stands for them.
 pub async fn show(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     let Some(total) = service.settings.quota.user_storage else {
         return Ok(as_json(StatusCode::OK, &json!({"usage": {}})));

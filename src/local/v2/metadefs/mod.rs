@@ -23,7 +23,7 @@ use crate::local::policy::Target;
 use crate::local::registry::{ItemKind, Namespace, Session};
 use crate::local::server::{Asked, Payload};
 
-pub use catalogue::Loaded;
+pub use catalogue::{Catalogue, Loaded};
 
 /// Answers a request whose path, after `metadefs`, is `path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked, path: &[&str]) -> Result<Response<Payload>> {
