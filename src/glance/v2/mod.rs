@@ -259,7 +259,7 @@ impl ImageService for V2 {
             self.http.send(request).await?.ok().await?;
         }
         // One by one, so that tags which somebody else adds meanwhile stay.
-        for tag in &changes.add_tags {
+        for tag in changes.add_tags.iter().filter(|_| !changes.only_these_tags) {
             self.call(Method::PUT, &["images", id, "tags", tag]).await?;
         }
         Ok(())
