@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::fields;
+use super::python;
 use crate::local::Service;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{FileState, Status};
@@ -50,16 +50,16 @@ fn check(body: &Value) -> Result<()> {
     let refuse =
         |what: String| Err(Failure::bad_request(format!("Provided object does not match schema 'location': {what}")));
     let Some(place) = body.as_object() else {
-        return refuse(format!("{} is not of type 'object'", fields::python(body)));
+        return refuse(format!("{} is not of type 'object'", python::repr(body)));
     };
     match place.get("url") {
         None => return refuse("'url' is a required property".to_owned()),
-        Some(url) if !url.is_string() => return refuse(format!("{} is not of type 'string'", fields::python(url))),
+        Some(url) if !url.is_string() => return refuse(format!("{} is not of type 'string'", python::repr(url))),
         Some(_) => {}
     }
     let Some(digest) = place.get("validation_data") else { return Ok(()) };
     let Some(digest) = digest.as_object() else {
-        return refuse(format!("{} is not of type 'object'", fields::python(digest)));
+        return refuse(format!("{} is not of type 'object'", python::repr(digest)));
     };
     if let Some(name) = digest.keys().find(|name| !matches!(name.as_str(), "os_hash_algo" | "os_hash_value")) {
         return refuse(format!("Additional properties are not allowed ('{name}' was unexpected)"));
@@ -70,8 +70,8 @@ fn check(body: &Value) -> Result<()> {
         (Some(_), None) => refuse("'os_hash_value' is a dependency of 'os_hash_algo'".to_owned()),
         (Some(name), Some(value)) => match (name.as_str(), value.as_str()) {
             (Some(name), Some(value)) if DIGESTS.contains(&name) && value.chars().count() <= 128 => Ok(()),
-            (Some(known), _) if DIGESTS.contains(&known) => refuse(format!("{} is too long", fields::python(value))),
-            _ => refuse(format!("{} is not one of ['{}']", fields::python(name), DIGESTS.join("', '"))),
+            (Some(known), _) if DIGESTS.contains(&known) => refuse(format!("{} is too long", python::repr(value))),
+            _ => refuse(format!("{} is not one of ['{}']", python::repr(name), DIGESTS.join("', '"))),
         },
     }
 }
