@@ -51,6 +51,7 @@ import glanceclient.shell  # noqa: E402
 import glanceclient.v2.shell  # noqa: E402,F401 (imported once, not in each fork)
 import keystoneauth1.access  # noqa: E402
 import keystoneauth1.identity.generic.base  # noqa: E402
+import keystoneauth1.identity.v3.base  # noqa: E402
 import openstackclient.image.v2.image  # noqa: E402,F401
 import openstackclient.shell  # noqa: E402
 import yaml  # noqa: E402
@@ -158,7 +159,7 @@ class Place:
         except ValueError:
             pass
         # Nor have they in what is not JSON.
-        text = re.sub(r"\[[\"'][^][]*[\"']\](?= \||\n)", lambda found: sorted_tags(found[0], self.words["tag"]), text)
+        text = re.sub(r"\[[\"'][^][]*[\"']\](?=\s)", lambda found: sorted_tags(found[0], self.words["tag"]), text)
         text = re.sub(r"(?<=^tags:\n)(- .*\n)+", lambda found: "".join(sorted(found[0].splitlines(True))), text,
                       flags=re.MULTILINE)
         for word, value in self.words.items():
@@ -216,7 +217,8 @@ class Client:
                 os.environ.update(place.environment(user)[client])
                 if place.signed_in:
                     access = place.access[user]
-                    keystoneauth1.identity.generic.base.BaseGenericPlugin.get_auth_ref = lambda *_, **__: access
+                    for kind in keystoneauth1.identity.generic.base.BaseGenericPlugin, keystoneauth1.identity.v3.base.Auth:
+                        kind.get_auth_ref = lambda *_, **__: access
                 sys.argv = [client, *arguments]
                 code = {"openstack": lambda: openstackclient.shell.main(arguments),
                         "glance": glanceclient.shell.main}[client]()

@@ -38,10 +38,11 @@ fn with_formats(name: &str, settings: &Settings) -> Result<Cow<'static, Value>> 
             let place = format!("{properties}/{field}/enum");
             let names = || std::iter::once(Value::Null).chain(allowed.iter().map(|format| format.as_str().into()));
             let differs = |known: &Value| !known.as_array().is_some_and(|known| names().eq(known.iter().cloned()));
-            if name.starts_with("image") && schema.pointer(&place).is_some_and(differs) {
-                if let Some(formats) = schema.to_mut().pointer_mut(&place) {
-                    *formats = names().collect();
-                }
+            if name.starts_with("image")
+                && schema.pointer(&place).is_some_and(differs)
+                && let Some(formats) = schema.to_mut().pointer_mut(&place)
+            {
+                *formats = names().collect();
             }
         }
     }
