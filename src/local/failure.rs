@@ -71,6 +71,11 @@ impl Failure {
         failure.header(http::header::ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// 405 for a reason, which is all that the answer says.
+    pub fn not_permitted(reason: &'static str, allowed: &'static str) -> Self {
+        Failure { explanation: reason.into(), ..Failure::method_not_allowed(allowed) }
+    }
+
     /// 409: the state of things forbids it.
     pub fn conflict(explanation: impl Into<Cow<'static, str>>) -> Self {
         Failure::new(StatusCode::CONFLICT, explanation)
@@ -161,6 +166,7 @@ impl Failure {
     fn text(&self, method: &Method, asked: &HeaderMap, escape: fn(&str) -> Cow<'_, str>) -> String {
         let detail = escape(&self.detail);
         match self.status {
+            StatusCode::METHOD_NOT_ALLOWED if !self.explanation.is_empty() => escape(&self.explanation).into_owned(),
             StatusCode::METHOD_NOT_ALLOWED => {
                 format!("The method {method} is not allowed for this resource. <br /><br />\n{detail}")
             }
@@ -358,6 +364,8 @@ mod tests {
         let failure = Failure::method_not_allowed("GET");
         let html = Form::Html.render(&failure, &Method::PUT, &HeaderMap::new());
         assert!(html.contains("The method PUT is not allowed for this resource. <br /><br />\n\n </body>"), "{html}");
+        let html = Form::Html.render(&Failure::not_permitted("Why.", "GET"), &Method::PUT, &HeaderMap::new());
+        assert!(html.contains("</h1>\n  Why.\n </body>"), "{html}");
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain"))].into_iter().collect();
         let json = Form::Json.render(&Failure::unsupported_media_type("why"), &Method::PUT, &headers);
         assert!(

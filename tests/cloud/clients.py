@@ -77,7 +77,7 @@ ACCEPTED = [
     # An import that ended is no longer under way: Glance leaves its lock where the data was refused.
     (r"image show \{webwrong\}", r'^ "os_glance_import_task": "<task_webwrong>",$'),
     # Whether Glance's import is under way yet when its client asks.
-    (r"image-create-via-import|image import .* -c status$",
+    (r"image-create-via-import|image-import --import|image import .* -c status$",
      r"^\| (status \| (queued|uploading|importing)|os_glance_(failed_import|importing_to_stores) \|( [\w,]+)?) \|$"),
     # A tag in a path is UTF-8; Glance takes it for Latin-1.
     (r'image-tag-update \{gstore\} "grüße x"', r"^\| <?[-\w]+>? \| \['\w{8}', 'gr.* x'\] \|$"),
@@ -87,9 +87,6 @@ ACCEPTED = [
     # Glance loads documents that name no visibility with none at all, rimg as private: only admin sees either.
     (r"namespace.list.* private", r"OS::OperatingSystem|OS::Glance::CommonImageProperties"),
 ]
-
-# Lists of metadata definitions: those loaded in the same second come by their random IDs, the rest as it happens.
-UNORDERED = r"metadef .*\blist|md-\S*list|md-namespace-show|metadef namespace show"
 
 # One command a line: user, client, arguments. `{name}` is an image's ID (the same on both), a project's ID,
 # or a name with this run's tag in it: see `words`. Lines that start with `@` are waits and captures.
@@ -236,8 +233,6 @@ class Client:
         for file in sorted(self.place.directory.glob("out*")):
             files.append(f"{file.name}: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
             file.unlink()
-        if re.search(UNORDERED, self.command):
-            out = "".join(sorted(out.splitlines(keepends=True)))
         return f"exit code {os.waitstatus_to_exitcode(status)}\n", out, error, "".join(files)
 
 
@@ -342,7 +337,10 @@ def glance():
     # An empty database takes time to make, and is then kept for other runs.
     empty, database = cloud / "state/glance-empty.sqlite", state / "glance.sqlite"
     if not empty.exists():
-        manage = [cloud / "venv/bin/glance-manage", "--config-file", state / "etc/glance-api.conf"]
+        # Files are loaded in the order of the directory; here, by name.
+        manage = [cloud / "venv/bin/python", "-c", "import os; listdir = os.listdir; "
+                  "os.listdir = lambda path: sorted(listdir(path)); from glance.cmd.manage import main; main()",
+                  "--config-file", state / "etc/glance-api.conf"]
         for arguments in (["db_sync"], ["db_load_metadefs", cloud / "venv/etc/glance/metadefs"]):
             subprocess.run([*manage, *arguments], check=True, **options)
         with contextlib.closing(sqlite3.connect(database)) as connection:

@@ -49,11 +49,45 @@ fn with_formats(name: &str, settings: &Settings) -> Result<Cow<'static, Value>> 
     Ok(schema)
 }
 
-/// The schema of a list of tags, which is told nowhere.
-static TAG_LIST: LazyLock<Value> = LazyLock::new(|| {
-    json!({"properties": {"tags": {"type": "array", "items": {
-        "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
-        "additionalProperties": false}}}, "additionalProperties": false, "required": ["tags"]})
+/// The schemas that are told nowhere: a list of tags, and a location of data.
+static UNTOLD: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    let schemas = json!({
+        "tags": {"properties": {"tags": {"type": "array", "items": {
+            "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
+            "additionalProperties": false}}}, "additionalProperties": false, "required": ["tags"]},
+        "location": {"name": "location", "properties": {"add_location": {
+            "type": "object",
+            "description": "Values of location url, do_secure_hash and validation_data for new add location API",
+            "properties": {
+                "url": {
+                    "type": "string",
+                    "readOnly": true,
+                    "description": "The URL of the new location to be added in the image.",
+                },
+                "validation_data": {
+                    "description": "Values to be used to populate the corresponding image properties.do_secure_hash \
+                        is not True then image checksum and hash will not be calculated so it is the responsibility \
+                        of the consumer of location ADD API to provide the correct values in the validation_data \
+                        parameter",
+                    "type": "object",
+                    "writeOnly": true,
+                    "additionalProperties": false,
+                    "properties": {
+                        "os_hash_algo": {
+                            "type": "string", "maxLength": 64, "enum": ["sha1", "sha256", "sha512", "md5"],
+                        },
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "dependentRequired": {"os_hash_value": ["os_hash_algo"], "os_hash_algo": ["os_hash_value"]},
+                },
+            },
+            "required": ["url"],
+        }}, "additionalProperties": {"type": "string"}},
+    });
+    match schemas {
+        Value::Object(schemas) => schemas,
+        _ => Map::new(),
+    }
 });
 
 /// What to hold a request against.
@@ -77,13 +111,19 @@ pub const ASSOCIATION: Schema = Schema { path: "metadefs/resource_type", name: "
 pub const TAG: Schema = Schema { path: "metadefs/tag", name: "tag" };
 /// Tags.
 pub const TAGS: Schema = Schema { path: "", name: "tags" };
+/// A location of data, as `add_location`.
+pub const LOCATION: Schema = Schema { path: "", name: "location" };
 /// A task.
 pub const TASK: Schema = Schema { path: "task", name: "task" };
 
 impl Schema {
     /// Refuses (400) a value that is not as it should be.
     pub fn check(self, value: &Value) -> Result<()> {
-        check(self.name, SCHEMAS.get(self.path).unwrap_or(&TAG_LIST), value)
+        check(self.name, self.root(), value)
+    }
+
+    fn root(self) -> &'static Value {
+        SCHEMAS.get(self.path).or(UNTOLD.get(self.name)).unwrap_or(&Value::Null)
     }
 }
 
@@ -151,6 +191,10 @@ impl Wrong<'_> {
             ("required", _) => {
                 let missing = missing(self.rule, self.value).map(|name| python::repr(&name.into()));
                 format!("{} is a required property", missing.unwrap_or_default())
+            }
+            ("dependentRequired", _) => {
+                let (name, needed) = lonely(self.rule, self.value).unwrap_or_default();
+                format!("{} is a dependency of {}", python::repr(&needed.into()), python::repr(&name.into()))
             }
             _ => {
                 let mut names = extra(self.schema, self.value);
@@ -257,6 +301,7 @@ impl<'a> Search<'a> {
                 ("minItems", Value::Array(items)) => (items.len() as f64) < number(rule),
                 ("uniqueItems", Value::Array(items)) => *rule == Value::Bool(true) && has_twice(items),
                 ("required", Value::Object(_)) => missing(rule, value).is_some(),
+                ("dependentRequired", Value::Object(_)) => lonely(rule, value).is_some(),
                 _ => false,
             };
             if is_broken {
@@ -291,6 +336,12 @@ impl<'a> Search<'a> {
 fn missing<'a>(required: &'a Value, value: &Value) -> Option<&'a str> {
     let mut names = required.as_array().into_iter().flatten().filter_map(Value::as_str);
     names.find(|name| value.get(name).is_none())
+}
+
+/// The first name that is there without another that must be with it, and that other.
+fn lonely<'a>(rule: &'a Value, value: &Value) -> Option<(&'a str, &'a str)> {
+    let mut names = rule.as_object().into_iter().flatten().filter(|(name, _)| value.get(name).is_some());
+    names.find_map(|(name, required)| Some((name.as_str(), missing(required, value)?)))
 }
 
 /// The names in a value that the schema does not tell of.
@@ -334,6 +385,9 @@ mod tests {
         assert_eq!(SCHEMAS.len(), 16);
         for schema in [NAMESPACE, OBJECT, PROPERTY, ASSOCIATION, TAG, TASK] {
             assert!(is_one(schema.path), "{schema:?}");
+        }
+        for schema in [TAGS, LOCATION] {
+            assert!(schema.root().is_object(), "{schema:?}");
         }
     }
 
