@@ -6,9 +6,9 @@ usage: tests/cloud/clients.py DIR RIMG [PATTERN]
 DIR is a running cloud of tests/cloud/up, RIMG the program whose `serve` is
 compared. Starts it, and a Glance with the configuration of the cloud's and
 its Keystone, but empty and without image cache. Runs the same commands of
-both clients as several users on both services and prints each difference of
-exit code, standard output, error message or saved file. Fails on any that is
-not in ACCEPTED. With PATTERN, a regular expression, only differences of
+both clients, and some bare requests, as several users on both services and
+prints each difference of exit code, standard output, error message or saved
+file. Fails on any that is not in ACCEPTED. With PATTERN, a regular expression, only differences of
 commands that match are printed (all are run). Nothing of it stays on the
 cloud.
 """
@@ -18,6 +18,7 @@ import atexit
 import contextlib
 import difflib
 import hashlib
+import http.client
 import http.server
 import importlib
 import json
@@ -33,6 +34,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -208,14 +210,15 @@ class Client:
                 # Both take anything but a terminal for image data.
                 os.dup2(terminal[1] if given is None else os.open(given, os.O_RDONLY), 0)
                 sys.stdin = open(0)
-                os.environ.update(place.environment(user)[client])
+                os.environ.update(place.environment(user).get(client, {}))
                 if place.signed_in:
                     access = place.access[user]
                     for plugin in (identity.generic.base.BaseGenericPlugin, identity.v3.base.Auth):
                         plugin.get_auth_ref = lambda *_, **__: access
                 sys.argv = [client, *arguments]
                 code = {"openstack": lambda: openstackclient.shell.main(arguments),
-                        "glance": glanceclient.shell.main}[client]()
+                        "glance": glanceclient.shell.main,
+                        "http": lambda: send(place, user, *arguments)}[client]()
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else int(end.code is not None)
             finally:
@@ -234,6 +237,26 @@ class Client:
             files.append(f"{file.name}: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
             file.unlink()
         return f"exit code {os.waitstatus_to_exitcode(status)}\n", out, error, "".join(files)
+
+
+def send(place, user, method, path, body=None, *headers):
+    """Sends one request as it is and prints what comes back: clients show little of it."""
+    connection = http.client.HTTPConnection(place.glance.removeprefix("http://"))
+    connection.putrequest(method, urllib.parse.quote(path, safe="/?&=%:,"), skip_accept_encoding=True)
+    connection.putheader("X-Auth-Token", place.access[user].auth_token)
+    for header in headers:
+        connection.putheader(*header.split(": "))
+    if body:
+        connection.putheader("Content-Length", str(len(body.encode())))
+    connection.endheaders(body.encode() if body else None)
+    reply = connection.getresponse()
+    text = reply.read().decode()
+    print(reply.status, reply.reason)
+    for name in ("Content-Type", "Allow", "Location", "Accept-Patch", "X-OpenStack-Request-Id"):
+        print(f"{name}: {reply.getheader(name)}")
+    if reply.getheader("Content-Type") == "application/json":
+        text = json.dumps(sort_tags(json.loads(text)), indent=1, sort_keys=True, ensure_ascii=False)
+    print(text)
 
 
 def import_all(place):
@@ -330,7 +353,7 @@ def glance():
     for line, instead in ((r"image_cache_dir = .*", ""), (r"flavor = .*", "flavor = keystone"),
                           (r"worker_self_reference_url = .*", f"worker_self_reference_url = {url}")):
         config = re.sub(f"^{line}$", instead, config, flags=re.MULTILINE)
-    (state / "etc/glance-api.conf").write_text(config)
+    (state / "etc/glance-api.conf").write_text(f"{config}[oslo_concurrency]\nlock_path = {state}\n")
     (state / "etc/eager.py").write_text(EAGER)
     log = open(work / "glance.log", "wb")
     options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
