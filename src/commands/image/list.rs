@@ -1,7 +1,7 @@
 //! `image list`
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Parser};
 use serde_json::Value;
@@ -244,14 +244,44 @@ impl Command for List {
             marker,
             limit: [self.limit, self.max_items].into_iter().flatten().filter(|count| *count > 0).min(),
         };
-        let mut images = service.list(&filter).await?;
-        images.retain(|image| wanted.iter().all(|(key, value)| has(image, key, value)));
+        // Of an image only what is shown or sorted by is kept: there may be many.
+        let shown = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).map(|(_, field)| *field);
+        let kept: BTreeSet<&str> = shown.chain(self.sort.0.iter().map(|(key, _)| key.as_str())).collect();
+        let mut images = Vec::new();
+        let mut take = |page: Vec<Image>| {
+            for mut image in page {
+                if wanted.iter().all(|(key, value)| has(&image, key, value)) {
+                    let fields = kept.iter().filter_map(|key| image.fields.remove_entry(*key)).collect();
+                    images.push(Image { fields });
+                }
+            }
+        };
+        service.pages(&filter, &mut take).await?;
         self.sort.sort(&mut images)?;
-        Ok(table(&images, self.long))
+        Ok(self.table(images))
     }
 }
 
 impl List {
+    fn shows(&self, heading: &str) -> bool {
+        self.long || matches!(heading, "ID" | "Name" | "Status")
+    }
+
+    fn table(&self, images: Vec<Image>) -> Table {
+        let columns: Vec<_> = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).collect();
+        let row = |mut image: Image| {
+            let mut cell = |field: &str| {
+                let value = image.fields.remove(field).unwrap_or_default();
+                if field == "tags" { Cell::list(value) } else { Cell::from(value) }
+            };
+            columns.iter().map(|(_, field)| cell(field)).collect()
+        };
+        Table {
+            columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
+            rows: images.into_iter().map(row).collect(),
+        }
+    }
+
     fn visibility(&self) -> Option<String> {
         let all = [
             (self.public, "public"),
@@ -289,19 +319,6 @@ const fn headings() -> [&'static str; COLUMNS.len()] {
         at += 1;
     }
     headings
-}
-
-fn table(images: &[Image], long: bool) -> Table {
-    let columns: Vec<_> =
-        COLUMNS.iter().filter(|(heading, _)| long || matches!(*heading, "ID" | "Name" | "Status")).collect();
-    let cell = |image: &Image, field: &str| {
-        let value = image.fields.get(field).cloned().unwrap_or_default();
-        if field == "tags" { Cell::list(value) } else { Cell::from(value) }
-    };
-    Table {
-        columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
-        rows: images.iter().map(|image| columns.iter().map(|(_, field)| cell(image, field)).collect()).collect(),
-    }
 }
 
 /// Names that openstacksdk gives to fields, which scripts may use in `--sort` and `--property`.
