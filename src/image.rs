@@ -50,6 +50,11 @@ impl Image {
         self.text("disk_format")
     }
 
+    /// `bare`, `ovf`, …
+    pub fn container_format(&self) -> Option<&str> {
+        self.text("container_format")
+    }
+
     /// Whether the service refuses to delete the image.
     pub fn is_protected(&self) -> bool {
         self.fields.get("protected").and_then(Value::as_bool).unwrap_or_default()
@@ -109,6 +114,100 @@ pub struct Draft {
     pub tags: Vec<String>,
     /// Its custom properties.
     pub properties: BTreeMap<String, String>,
+}
+
+/// How a service is told to import the data of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Import {
+    /// Where the data comes from.
+    pub method: ImportMethod,
+    /// Where it goes.
+    pub to: ImportTo,
+}
+
+/// Where an import takes its data from
+/// (<https://docs.openstack.org/glance/latest/admin/interoperable-image-import.html>).
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImportMethod {
+    /// What was staged before.
+    GlanceDirect,
+    /// The service fetches it from this URL.
+    WebDownload {
+        /// `http` or `https`.
+        uri: String,
+    },
+    /// The service fetches it from the image service of another region.
+    GlanceDownload {
+        /// Name of the region.
+        region: String,
+        /// ID of the image there.
+        image: String,
+        /// `public`, `internal` or `admin`; `None` leaves it to the service.
+        interface: Option<String>,
+    },
+    /// The stores that have it already.
+    CopyImage,
+}
+
+impl ImportMethod {
+    /// As the API names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ImportMethod::GlanceDirect => "glance-direct",
+            ImportMethod::WebDownload { .. } => "web-download",
+            ImportMethod::GlanceDownload { .. } => "glance-download",
+            ImportMethod::CopyImage => "copy-image",
+        }
+    }
+}
+
+/// The stores that an import puts the data into.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImportTo {
+    /// The service's default store.
+    Default,
+    /// These.
+    Stores {
+        /// Their names.
+        names: Vec<String>,
+        /// Whether one that fails undoes the others.
+        all_must_succeed: bool,
+    },
+    /// Every store there is.
+    All {
+        /// Whether one that fails undoes the others.
+        all_must_succeed: bool,
+    },
+}
+
+/// Where the data of an image is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Location {
+    /// In the form of the store's driver (`file:///…`, `rbd://…`, `https://…`).
+    pub url: String,
+    /// What the service and its stores keep with it.
+    pub metadata: Fields,
+    /// The MD5 of the data in hexadecimal, for a service that takes it.
+    pub checksum: Option<String>,
+    /// Algorithm and hexadecimal digest of the data.
+    pub hash: Option<(String, String)>,
+}
+
+/// Which tasks a list shows. What is `None` does not restrict it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskFilter {
+    /// Of this type: `import`, `api_image_import`, `location_import`, …
+    pub kind: Option<String>,
+    /// `pending`, `processing`, `success` or `failure`.
+    pub status: Option<String>,
+    /// The field to sort by.
+    pub sort_key: Option<String>,
+    /// `asc` or `desc`.
+    pub sort_dir: Option<String>,
+    /// Begin after the task of this ID.
+    pub marker: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
 }
 
 /// An image that is to be made of a volume, by the block storage service.

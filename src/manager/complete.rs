@@ -304,12 +304,12 @@ mod tests {
 
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
-        assert_eq!(completed("rimg "), "command configuration image serve versions complete help");
-        assert_eq!(completed("rimg image s"), "save set show");
+        assert_eq!(completed("rimg "), "cached command configuration image serve versions complete help");
+        assert_eq!(completed("rimg image s"), "save set show stage stores");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");
-        assert_eq!(completed("rimg help "), "command configuration image serve versions complete");
+        assert_eq!(completed("rimg help "), "cached command configuration image serve versions complete");
         assert_eq!(completed("rimg volume "), "");
         assert_eq!(completed("rimg --nosuch "), "");
     }

@@ -42,8 +42,19 @@ pub fn find(entries: &'static [Entry], mut argv: Vec<OsString>) -> Result<Found>
 }
 
 /// The command that the first words name, as many of them as possible; and how many.
+///
+/// Where fewer words are a command, too, what follows them counts only in full:
+/// `image import i` is about the image `i`, not a short `image import info`.
 pub fn longest(entries: &'static [Entry], typed: &[&str]) -> Option<(&'static Entry, usize)> {
-    (1..=typed.len()).rev().find_map(|count| Some((matching(entries, &typed[..count])?, count)))
+    let mut found: Option<(&'static Entry, usize)> = None;
+    for count in 1..=typed.len() {
+        let Some(entry) = matching(entries, &typed[..count]) else { continue };
+        let shorter = found.map_or(count, |(_, shorter)| shorter);
+        if entry.words.split(' ').skip(shorter).eq(typed[shorter..count].iter().copied()) {
+            found = Some((entry, count));
+        }
+    }
+    found
 }
 
 /// The line without these words.
@@ -250,7 +261,7 @@ fn unknown(entries: &'static [Entry], typed: &[&str]) -> Error {
 }
 
 /// Words that other programs use, and the ones that are used here.
-const MEANT: [(&str, &str); 10] = [
+const MEANT: [(&str, &str); 9] = [
     ("add", "create"),
     ("fetch", "save"),
     ("get", "show"),
@@ -260,7 +271,6 @@ const MEANT: [(&str, &str); 10] = [
     ("remove", "delete"),
     ("rm", "delete"),
     ("update", "set"),
-    ("upload", "create"),
 ];
 
 /// The commands whose words are nearest to those typed, at most five.
@@ -270,7 +280,8 @@ const MEANT: [(&str, &str); 10] = [
 /// may be arguments, so a command is compared with as many words as it has.
 fn nearest(entries: &'static [Entry], typed: &[&str]) -> Vec<&'static str> {
     let meant = |word| MEANT.iter().find(|(other, _)| *other == word).map_or(word, |(_, ours)| *ours);
-    let typed: Vec<&str> = typed.iter().flat_map(|word| word.split('-')).map(meant).collect();
+    let typed: Vec<&str> = typed.iter().flat_map(|word| word.split('-')).collect();
+    let ours: Vec<&str> = typed.iter().copied().map(meant).collect();
     let likeness = |typed: &[&str], words: &str| {
         let count = words.split(' ').count().min(typed.len());
         strsim::normalized_damerau_levenshtein(&typed[..count].join(" "), words)
@@ -278,13 +289,15 @@ fn nearest(entries: &'static [Entry], typed: &[&str]) -> Vec<&'static str> {
     let mut scored: Vec<(f64, &str)> = entries
         .iter()
         .map(|entry| {
-            let behind_group = entry.words.split_once(' ').map_or(entry.words, |(_, rest)| rest);
-            let ways = [
-                likeness(&typed, entry.words),
-                likeness(typed.get(1..).unwrap_or_default(), entry.words),
-                likeness(&typed, behind_group),
-            ];
-            (ways.into_iter().fold(0.0, f64::max), entry.words)
+            let behind_group = entry.words.strip_prefix("image ").unwrap_or(entry.words);
+            let ways = [&typed, &ours].into_iter().flat_map(|typed| {
+                [
+                    likeness(typed, entry.words),
+                    likeness(typed.get(1..).unwrap_or_default(), entry.words),
+                    likeness(typed, behind_group),
+                ]
+            });
+            (ways.fold(0.0, f64::max), entry.words)
         })
         .filter(|(likeness, _)| *likeness >= 0.6)
         .collect();
@@ -317,11 +330,14 @@ mod tests {
         Entry::new::<Any>("image create"),
         Entry::new::<Any>("image delete"),
         Entry::new::<Any>("image download"),
+        Entry::new::<Any>("image import"),
+        Entry::new::<Any>("image import info"),
         Entry::new::<Any>("image list"),
         Entry::new::<Any>("image save"),
         Entry::new::<Any>("image set"),
         Entry::new::<Any>("image show"),
         Entry::new::<Any>("image unset"),
+        Entry::new::<Any>("image upload"),
         Entry::new::<Any>("serve"),
     ];
 
@@ -358,6 +374,8 @@ mod tests {
         assert_eq!(found("rimg image list"), "image list <- rimg");
         assert_eq!(found("rimg im li --long"), "image list <- rimg --long");
         assert_eq!(found("rimg image show list"), "image show <- rimg list");
+        assert_eq!(found("rimg im imp info"), "image import info <- rimg");
+        assert_eq!(found("rimg image import i"), "image import <- rimg i");
         assert_eq!(found("rimg complete --shell fish"), "complete <- rimg --shell fish");
     }
 
@@ -422,6 +440,7 @@ mod tests {
             ("glance image-list", "rimg image list"),
             ("openstack image show x", "rimg image show"),
             ("glance image-update x", "rimg image set"),
+            ("glance image-upload x", "rimg image upload"),
             ("image rm x", "rimg image delete"),
             ("volume backup", ""),
             ("frobnicate", ""),

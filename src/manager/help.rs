@@ -99,7 +99,7 @@ fn print(text: &str) -> Result<u8> {
 
 /// The commands and what each is for; a group of many is one line.
 fn table(entries: &'static [Entry]) -> String {
-    const MANY: usize = 8;
+    const MANY: usize = 4;
     let group = |entry: &Entry| entry.words.split(' ').take(2).collect::<Vec<_>>().join(" ");
     let mut rows: Vec<(String, String)> = Vec::new();
     for entry in entries {

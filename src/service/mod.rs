@@ -7,30 +7,54 @@
 //!
 //! [`Kind::Unsupported`]: crate::error::Kind::Unsupported
 
+mod image_cache;
+mod imports;
+mod locations;
 mod members;
+mod stores;
+mod tasks;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+pub use image_cache::{Cached, ImageCache, Part};
+pub use imports::{IMPORT_LIMIT, Imports};
+pub use locations::Locations;
 pub use members::Members;
+pub use stores::Stores;
+pub use tasks::Tasks;
 
-use crate::error::Result;
-use crate::image::{Changes, Draft, Filter, Image, VolumeImage};
+use crate::error::{Error, Kind, Result};
+use crate::image::{Changes, Draft, Filter, Image, Import, VolumeImage};
 use crate::transfer::{Data, Verify, WriteTo};
 
-/// How image data reaches the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
+/// How the data of a new image reaches the service.
+pub enum Content {
     /// Straight into the image (`PUT …/file`).
-    Upload,
-    /// Through the staging area and the `glance-direct` import, which lets the
-    /// service's import plug-ins see it.
-    Import,
+    Upload {
+        /// What is sent.
+        data: Data,
+        /// The store to keep it in; `None` is the service's default.
+        store: Option<String>,
+    },
+    /// By an import, which lets the service's import plug-ins see it.
+    Import {
+        /// What is staged first, for `glance-direct`.
+        data: Option<Data>,
+        /// What the service is told to do.
+        import: Import,
+    },
+}
+
+/// What a service answers by default to what it cannot do; `what` completes
+/// "this image service …".
+fn cannot(what: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("this image service {what}"))
 }
 
 /// One image service of one cloud, signed in to.
 #[async_trait(?Send)]
-pub trait ImageService: Members {
+pub trait ImageService: Members + Imports + Tasks + Stores + Locations + ImageCache {
     /// Hands over the images that match, newest first, a page at a time.
     async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()>;
 
@@ -53,7 +77,14 @@ pub trait ImageService: Members {
     /// image as it stands once the service has taken and hashed the data, and
     /// size and digest have been compared with what was sent. When anything
     /// fails the image is deleted again; the error says when it could not be.
-    async fn create(&self, draft: &Draft, data: Option<(Data, Route)>) -> Result<Image>;
+    async fn create(&self, draft: &Draft, content: Option<Content>) -> Result<Image>;
+
+    /// Sends `data` into an image that has none yet, to `store` if one is
+    /// named, verified as by [`create`](Self::create). A failure leaves the
+    /// image where it is.
+    async fn upload(&self, _image: &Image, _data: Data, _store: Option<&str>) -> Result<Image> {
+        Err(cannot("takes data only when an image is created"))
+    }
 
     /// Changes what `changes` names and nothing else.
     async fn update(&self, id: &str, changes: &Changes) -> Result<()>;

@@ -315,14 +315,16 @@ fn import_stages_the_data_and_waits() {
 fn without_the_import_nothing_is_left_behind() {
     let world = World::new();
     world.file("x.img", b"bytes");
+    let create = ["image", "create", "n", "--import", "--file", "x.img"];
+    let methods = json!({"import-methods": {"value": ["web-download"]}});
+    world.images().on("GET", "/v2/info/import").answer(move || Answer::json(200, &methods));
     world
-        .images()
-        .on("POST", "/v2/images")
-        .answer(|| Answer::json(201, &json!({"id": "1bea47ed-f6a9-463b-b423-14b9cca9ad27", "status": "queued"})));
-    world.images().on("DELETE", "/v2/images/*").answer(|| Answer::status(204));
-    world.run(["image", "create", "n", "--import", "--file", "x.img"]).code(1).stderr_has(
-        "error: this cloud does not take images by the `glance-direct` import\nhint: leave out `--import`\n",
-    );
+        .run(create)
+        .code(1)
+        .stderr_has("error: this cloud does not import by `glance-direct`\nhint: it offers: web-download\n");
+    world.images().on("GET", "/v2/info/import").answer(|| Answer::status(404));
+    world.run(create).code(1).stderr_has("error: this image service does not import images\n");
+    assert!(world.images().asked("POST", "/v2/images").is_empty());
 }
 
 #[test]

@@ -2,9 +2,15 @@
 
 mod create;
 mod delete;
+mod import;
 mod list;
+mod location;
 mod members;
 mod save;
 mod set;
 mod show;
+mod stage;
+mod stores;
+mod task;
 mod unset;
+mod upload;

@@ -22,11 +22,11 @@ pub mod run;
 pub mod tls;
 pub mod world;
 
-pub use http::Answer;
+pub use http::{Answer, Server};
 pub use proxy::Proxy;
 pub use run::{Outcome, Run, Stdin};
 pub use tls::Tls;
-pub use world::{World, each_service, each_whole_service};
+pub use world::{World, each_caching_service, each_service, each_whole_service};
 
 mod selftest;
 

@@ -36,6 +36,14 @@ pub fn each_whole_service(scenario: impl Fn(&World)) {
     }
 }
 
+/// As [`each_service`], for the image cache, which `rimg serve` does not have.
+pub fn each_caching_service(scenario: impl Fn(&World)) {
+    scenario(&World::new());
+    if let Some(file) = std::env::var_os(REAL_CLOUD) {
+        scenario(&World::real(Path::new(&file)));
+    }
+}
+
 /// A home, an environment, a service. Gone without a trace when dropped.
 ///
 /// The clouds are those of tests/cloud: `devstack-admin`, `devstack` (the
@@ -288,6 +296,7 @@ impl Drop for World {
 const SERVE_YAML: &str = "
 region: RegionOne
 stores: [{name: fast}, {name: slow}]
+web_download: {hosts: [127.0.0.1], ports: []}
 projects: [{name: admin}, {name: demo}, {name: other}]
 users:
 - {name: admin, password: secret, roles: [{project: admin, roles: [admin]}, {system: true, roles: [admin]}]}

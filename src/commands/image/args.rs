@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::image::Fields;
+use crate::transfer::Data;
 
 /// The formats of disks that Glance knows by default; a cloud may know others.
 pub const DISK_FORMATS: [&str; 11] =
@@ -107,6 +109,104 @@ impl Member {
     /// The ID of the project.
     pub async fn project(&self, ctx: &Context) -> Result<String> {
         ctx.project_id(&self.project, self.project_domain.as_deref()).await
+    }
+}
+
+/// The data that an existing image is given.
+#[derive(Debug, Args)]
+pub struct Input {
+    /// The file with the data; `-` is stdin [default: stdin, if data is piped in]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<String>,
+
+    /// Size of the data in bytes, for a pipe; a file's own size must agree
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    size: Option<u64>,
+
+    /// Send the data although it contradicts the image's disk format or looks unsafe
+    #[arg(long)]
+    pub force_format: bool,
+
+    /// Show progress also where stderr is no terminal: a line for each tenth
+    #[arg(long)]
+    pub progress: bool,
+}
+
+impl Input {
+    /// The data; none is an error.
+    pub fn required(&self, ctx: &Context) -> Result<Data> {
+        let mut data = ctx.input(self.file.as_deref())?.ok_or_else(|| {
+            Error::config("there is no image data").next("name a file with `--file`, or pipe the data in")
+        })?;
+        if let Some(size) = self.size {
+            data.expect(size)?;
+        }
+        Ok(data)
+    }
+}
+
+/// The step to take where an image has its data already.
+pub const NEW_IMAGE: &str = "the data of an image never changes: make a new one with `rimg image create`";
+
+/// What runs in the image: fields that Glance's catalogue of properties knows
+/// (<https://docs.openstack.org/glance/latest/admin/useful-image-properties.html>).
+#[derive(Debug, Default, Args)]
+pub struct System {
+    /// Architecture of the operating system
+    #[arg(long)]
+    architecture: Option<String>,
+
+    /// ID of the server that the image was made from
+    #[arg(long, alias = "instance-uuid", value_name = "ID")]
+    instance_id: Option<String>,
+
+    /// ID of the kernel image to boot an AMI with
+    #[arg(long, value_name = "ID")]
+    kernel_id: Option<String>,
+
+    /// Name of the operating system's distribution
+    #[arg(long, value_name = "NAME")]
+    os_distro: Option<String>,
+
+    /// Version of the distribution
+    #[arg(long, value_name = "VERSION")]
+    os_version: Option<String>,
+
+    /// ID of the ramdisk image to boot an AMI with
+    #[arg(long, value_name = "ID")]
+    ramdisk_id: Option<String>,
+}
+
+impl System {
+    /// The properties that were given.
+    pub fn properties(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        self.given().map(|(_, key, value)| (key, value))
+    }
+
+    /// The options that were given.
+    pub fn options(&self) -> impl Iterator<Item = &'static str> {
+        self.given().map(|(option, ..)| option)
+    }
+
+    fn given(&self) -> impl Iterator<Item = (&'static str, &'static str, &String)> {
+        let all = [
+            ("--architecture", "architecture", &self.architecture),
+            ("--instance-id", "instance_id", &self.instance_id),
+            ("--kernel-id", "kernel_id", &self.kernel_id),
+            ("--os-distro", "os_distro", &self.os_distro),
+            ("--os-version", "os_version", &self.os_version),
+            ("--ramdisk-id", "ramdisk_id", &self.ramdisk_id),
+        ];
+        all.into_iter().filter_map(|(option, key, value)| Some((option, key, value.as_ref()?)))
+    }
+}
+
+/// Reads a JSON object.
+pub fn json_object(text: &str) -> std::result::Result<Fields, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("it is JSON, but no object: write `{\"key\": \"value\"}`".to_owned()),
+        Err(error) => Err(format!("it is not JSON: {error}")),
     }
 }
 

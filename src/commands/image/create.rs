@@ -4,15 +4,15 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
-use super::args::{self, Project, Protection, Visibility};
-use super::view;
+use super::args::{self, Project, Protection, System, Visibility};
+use super::order::{self, METHODS, Source, Target};
+use super::{format, view};
 use crate::context::Context;
-use crate::disk_format::{DiskFormat, Verdict};
 use crate::error::{Error, Kind, Result};
-use crate::image::{Draft, VolumeImage};
+use crate::image::{Draft, Import, ImportMethod, ImportTo, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
-use crate::service::Route;
+use crate::service::Content;
 use crate::signature::{self, KeyFile, Signer};
 use crate::terminal::printable;
 use crate::transfer::{Data, Rehash};
@@ -25,6 +25,11 @@ use crate::transfer::{Data, Rehash};
 /// data and its size and digest agree with what was sent; if anything fails,
 /// or Ctrl-C is pressed, the unfinished image is deleted.
 ///
+/// With --import-method the service imports the data: what is staged
+/// (glance-direct), or what it fetches from --uri (web-download) or from
+/// another region (glance-download). What the cloud does not offer is said
+/// before anything is created.
+///
 /// With --volume the block storage service makes the image, raw unless
 /// --disk-format is given and private unless said otherwise; the answer comes
 /// when it has begun.
@@ -33,6 +38,8 @@ use crate::transfer::{Data, Rehash};
   rimg image create cirros --file cirros.qcow2 --public
   rimg image create web --file - --property os_distro=debian < web.img
   rimg image create placeholder --disk-format qcow2
+  rimg image create web --import-method web-download --uri https://images.example.org/web.img
+  rimg image create copies --file x.qcow2 --import-method glance-direct --store fast --store slow
   rimg image create snapshot --volume data --disk-format qcow2
   rimg image create signed --file x.qcow2 --sign-key-path key.pem --sign-cert-id UUID")]
 pub struct Create {
@@ -113,9 +120,30 @@ pub struct Create {
     #[command(flatten)]
     project: Project,
 
-    /// Hand the data to the service's import instead of storing it directly
+    /// Leave the image out of lists
+    #[arg(long)]
+    hidden: bool,
+
+    #[command(flatten)]
+    system: System,
+
+    /// Store to keep the data in; may be repeated with an import
+    #[arg(long, value_name = "STORE")]
+    store: Vec<String>,
+
+    /// Hand the data to the service's import instead of storing it directly: --import-method glance-direct
     #[arg(long)]
     import: bool,
+
+    /// Let the service import the data: it stages it (glance-direct) or fetches it itself
+    #[arg(long, value_name = "METHOD", conflicts_with = "volume", value_parser = METHODS)]
+    import_method: Option<String>,
+
+    #[command(flatten)]
+    source: Source,
+
+    #[command(flatten)]
+    target: Target,
 
     #[arg(long, hide = true)]
     location: Option<String>,
@@ -123,8 +151,6 @@ pub struct Create {
     copy_from: Option<String>,
     #[arg(long, hide = true)]
     checksum: Option<String>,
-    #[arg(long, hide = true)]
-    store: Option<String>,
 }
 
 impl Command for Create {
@@ -137,8 +163,8 @@ impl Command for Create {
             ("--location", &self.location),
             ("--copy-from", &self.copy_from),
             ("--checksum", &self.checksum),
-            ("--store", &self.store),
         ])?;
+        let import = self.import(ctx)?;
         if let Some(volume) = &self.volume {
             return Ok(self.of_volume(ctx, volume).await?);
         }
@@ -146,12 +172,26 @@ impl Command for Create {
             ctx.warn("`--force` has no effect without `--volume`");
         }
         let mut draft = self.draft()?;
-        let mut data = ctx.input(self.file.as_deref())?;
+        let fetched = import.as_ref().is_some_and(|import| import.method != ImportMethod::GlanceDirect);
+        let mut data = match fetched {
+            true => None,
+            false => ctx.input(self.file.as_deref())?,
+        };
         if let Some(size) = self.size {
-            data.as_mut().ok_or_else(size_without_data)?.expect(size)?;
+            data.as_mut().ok_or_else(|| without_data("--size"))?.expect(size)?;
         }
-        if let Some(data) = &data {
-            self.settle_format(ctx, data, &mut draft)?;
+        match &data {
+            Some(data) => {
+                let container = &self.container_format;
+                format::settle(ctx, data, None, &mut draft.disk_format, container, self.force_format)?;
+            }
+            None if fetched && draft.disk_format.is_none() => {
+                ctx.note("the service fetches the data, so its disk format is taken as `raw`; `--disk-format` says otherwise");
+            }
+            None if !fetched && self.import_method.is_some() => return Err(without_data("--import-method").into()),
+            None if !fetched && self.import => return Err(without_data("--import").into()),
+            None if !fetched && !self.store.is_empty() => return Err(without_data("--store").into()),
+            None => {}
         }
         let signing = self.signing(ctx, data.as_ref()).await?;
         draft.disk_format.get_or_insert_with(|| "raw".to_owned());
@@ -159,6 +199,11 @@ impl Command for Create {
         args::check_format(ctx, "--container-format", draft.container_format.as_deref(), &args::CONTAINER_FORMATS);
 
         let images = ctx.images().await?;
+        match &import {
+            Some(import) => order::check(images, import).await?,
+            None if !self.store.is_empty() => order::check_stores(images, &self.store).await?,
+            None => {}
+        }
         if let Some(owner) = self.project.id(ctx).await? {
             draft.owner = Some(owner);
         }
@@ -171,14 +216,55 @@ impl Command for Create {
         }
         let bar =
             data.as_ref().map(|data| ctx.progress(&data.meter, format!("uploading {}", data.name), self.progress));
-        let route = if self.import { Route::Import } else { Route::Upload };
-        let created = images.create(&draft, data.map(|data| (data, route))).await;
+        let content = match (data, import) {
+            (data, Some(import)) => Some(Content::Import { data, import }),
+            (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
+            (None, None) => None,
+        };
+        let created = images.create(&draft, content).await;
         drop(bar);
         Ok(view::record(&created?, false))
     }
 }
 
 impl Create {
+    /// The import that was asked for.
+    fn import(&self, ctx: &Context) -> Result<Option<Import>> {
+        let (option, name) = match (&self.import_method, self.import) {
+            (Some(name), _) => ("--import-method", name.as_str()),
+            (None, true) => ("--import", "glance-direct"),
+            (None, false) if self.source.is_given() || self.target.is_given() => {
+                let message = "`--uri`, `--remote-…`, `--all-stores`, `--allow-failure` and `--disallow-failure` are for an import";
+                return Err(Error::config(message).next("say how with `--import-method`"));
+            }
+            (None, false) if self.store.len() > 1 => {
+                return Err(Error::config("an upload goes into one store")
+                    .next("`--import-method glance-direct` puts the data into several"));
+            }
+            (None, false) => return Ok(None),
+        };
+        if self.import && name != "glance-direct" {
+            return Err(Error::config(format!("`--import` is `--import-method glance-direct`, not `{name}`"))
+                .next("leave out `--import`"));
+        }
+        if name == "copy-image" {
+            return Err(Error::config("`copy-image` copies an image that is there already")
+                .next("create the image first, then use `rimg image import`"));
+        }
+        let method = self.source.method(option, name)?;
+        if let (Some(file), true) = (&self.file, method != ImportMethod::GlanceDirect) {
+            return Err(Error::config(format!(
+                "with `{name}` the service fetches the data, and `{file}` has some too"
+            ))
+            .next("leave out `--file`, or use `--import-method glance-direct`"));
+        }
+        let to = self.target.stores(self.store.clone())?;
+        if to == ImportTo::Default {
+            self.target.idle().into_iter().for_each(|idle| ctx.warn(idle));
+        }
+        Ok(Some(Import { method, to }))
+    }
+
     fn draft(&self) -> Result<Draft> {
         let mut draft = Draft {
             name: self.name.clone(),
@@ -189,9 +275,13 @@ impl Create {
             min_ram: self.min_ram,
             visibility: self.visibility.chosen(),
             protected: self.protection.chosen(),
+            hidden: self.hidden.then_some(true),
             tags: self.tags.clone(),
             ..Draft::default()
         };
+        for (key, value) in self.system.properties() {
+            draft.properties.insert(key.to_owned(), value.clone());
+        }
         for (key, text) in &self.properties {
             set_field(&mut draft, key, text)?;
         }
@@ -261,47 +351,12 @@ impl Create {
             ("--property", !self.properties.is_empty()),
             ("--tag", !self.tags.is_empty()),
             ("--project", self.project.is_given()),
+            ("--hidden", self.hidden),
+            ("--store", !self.store.is_empty()),
             ("--import", self.import),
         ];
-        options.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
-    }
-
-    /// Looks into the data: its format is used, or must agree with the one given.
-    fn settle_format(&self, ctx: &Context, data: &Data, draft: &mut Draft) -> Result<()> {
-        let found = data.inspect()?;
-        let name = &data.name;
-        let unless_forced = |problem: String, next: String| match self.force_format {
-            true => {
-                ctx.warn(&problem);
-                Ok(())
-            }
-            false => Err(Error::new(Kind::UnsupportedMedia, problem).next(next)),
-        };
-        if let Some(danger) = found.dangers.first() {
-            unless_forced(
-                format!("`{name}` is not safe to hand to a cloud: {danger}"),
-                "convert it, for instance with `qemu-img convert`, or insist with `--force-format`".to_owned(),
-            )?;
-        }
-        let recognised = found.format.glance_name().unwrap_or("raw");
-        let declared = draft.disk_format.get_or_insert_with(|| {
-            match found.format {
-                DiskFormat::Raw => ctx.note(&format!("`{name}` has no known disk format, so it is taken as `raw`")),
-                format => ctx.note(&format!("`{name}` is {format}, so its disk format is `{recognised}`")),
-            }
-            recognised.to_owned()
-        });
-        match found.verdict(declared, &self.container_format) {
-            Verdict::Agrees => Ok(()),
-            Verdict::Doubtful(reason) => {
-                ctx.warn(&format!("`{name}`: {reason}"));
-                Ok(())
-            }
-            Verdict::Contradicts(reason) => unless_forced(
-                format!("`{name}` contradicts `--disk-format {declared}`: {reason}"),
-                format!("use `--disk-format {recognised}`, leave the option out, or insist with `--force-format`"),
-            ),
-        }
+        let given = options.into_iter().filter(|(_, given)| *given).map(|(option, _)| option);
+        given.chain(self.system.options()).collect()
     }
 }
 
@@ -334,8 +389,8 @@ fn listed(options: &[&str]) -> Option<String> {
     })
 }
 
-fn size_without_data() -> Error {
-    Error::config("`--size` needs image data").next("name a file with `--file`, or pipe the data in")
+fn without_data(option: &str) -> Error {
+    Error::config(format!("`{option}` needs image data")).next("name a file with `--file`, or pipe the data in")
 }
 
 /// A `--property` of a new image: a custom property, or a field of the image itself.

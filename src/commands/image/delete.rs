@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
+use crate::commands::several;
 use crate::context::Context;
-use crate::error::{Error, Kind};
 use crate::manager::Command;
 
 /// Delete images
@@ -29,28 +29,10 @@ impl Command for Delete {
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
         let service = ctx.images().await?;
-        let mut failures = 0;
-        for name in &self.images {
-            let deleted = match service.find(name).await {
-                Ok(image) => service.delete(image.id(), self.store.as_deref()).await,
-                Err(error) => Err(error),
-            };
-            match deleted {
-                Ok(()) => {}
-                Err(error) if error.kind == Kind::Interrupted => return Err(error.into()),
-                Err(error) => {
-                    failures += 1;
-                    let message = format!("cannot delete `{name}`: {}", error.message);
-                    ctx.failed(&Error { message, ..error });
-                }
-            }
-        }
-        match failures {
-            0 => Ok(()),
-            _ => {
-                let all = self.images.len();
-                Err(Error::new(Kind::Partial, format!("{failures} of {all} images could not be deleted")).into())
-            }
-        }
+        let delete = async |name: &str| {
+            let image = service.find(name).await?;
+            service.delete(image.id(), self.store.as_deref()).await
+        };
+        Ok(several::each(ctx, ("delete", "deleted"), &self.images, delete).await?)
     }
 }

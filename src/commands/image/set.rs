@@ -3,7 +3,7 @@
 use clap::Parser;
 use serde_json::json;
 
-use super::args::{self, Project, Protection, Visibility};
+use super::args::{self, Project, Protection, System, Visibility};
 use crate::context::Context;
 use crate::error::Error;
 use crate::image::Changes;
@@ -61,29 +61,8 @@ pub struct Set {
     #[arg(long)]
     no_tag: bool,
 
-    /// Architecture of the operating system
-    #[arg(long)]
-    architecture: Option<String>,
-
-    /// ID of the server that the image was made from
-    #[arg(long, alias = "instance-uuid", value_name = "ID")]
-    instance_id: Option<String>,
-
-    /// ID of the kernel image to boot an AMI with
-    #[arg(long, value_name = "ID")]
-    kernel_id: Option<String>,
-
-    /// Name of the operating system's distribution
-    #[arg(long, value_name = "NAME")]
-    os_distro: Option<String>,
-
-    /// Version of the distribution
-    #[arg(long, value_name = "VERSION")]
-    os_version: Option<String>,
-
-    /// ID of the ramdisk image to boot an AMI with
-    #[arg(long, value_name = "ID")]
-    ramdisk_id: Option<String>,
+    #[command(flatten)]
+    system: System,
 
     /// Withhold the data from users
     #[arg(long, conflicts_with = "activate")]
@@ -167,21 +146,15 @@ impl Set {
         for (key, text) in &self.properties {
             changes.set.insert(key.clone(), args::field_value(key, text)?);
         }
-        let texts = [
-            ("name", &self.name),
-            ("container_format", &self.container_format),
-            ("disk_format", &self.disk_format),
-            ("architecture", &self.architecture),
-            ("instance_id", &self.instance_id),
-            ("kernel_id", &self.kernel_id),
-            ("os_distro", &self.os_distro),
-            ("os_version", &self.os_version),
-            ("ramdisk_id", &self.ramdisk_id),
-        ];
+        let texts =
+            [("name", &self.name), ("container_format", &self.container_format), ("disk_format", &self.disk_format)];
         for (key, value) in texts {
             if let Some(value) = value {
                 changes.set.insert(key.to_owned(), json!(value));
             }
+        }
+        for (key, value) in self.system.properties() {
+            changes.set.insert(key.to_owned(), json!(value));
         }
         for (key, value) in [("min_disk", self.min_disk), ("min_ram", self.min_ram)] {
             if let Some(value) = value {

@@ -5,51 +5,69 @@ use std::time::{Duration, Instant};
 
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method};
-use serde_json::{Value, json};
 
 use super::V2;
 use crate::error::{Error, Kind, Result};
 use crate::image::Image;
-use crate::service::Route;
+use crate::service::{Content, IMPORT_LIMIT};
 use crate::transfer::{Algorithm, Data, Outgoing, Receiver, Rehash, Sent, Verify, WriteTo};
 
 /// How long the service may take to make an image active after it has all of
 /// the data and has said so.
 const SETTLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// How long an import may take: the service copies and may convert the image.
-const IMPORT_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
-
 impl V2 {
-    /// Sends `data` into the image just created, and sees it through.
-    pub(super) async fn fill(&self, created: &Image, data: Data, route: Route) -> Result<Image> {
+    /// Sees the data of the image just created through.
+    pub(super) async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
         let id = created.id();
-        let (part, limit) = match route {
-            Route::Upload => ("file", SETTLE_LIMIT),
-            Route::Import => ("stage", IMPORT_LIMIT),
-        };
-        let rehash = data.rehash();
-        let sent = self.send_data(&["images", id, part], data, expected_digests(created, rehash.is_some())).await?;
-        if route == Route::Import {
-            let url = self.url(&["images", id, "import"])?;
-            let import = json!({"method": {"name": "glance-direct"}});
-            self.http.send(self.request(Method::POST, url).json(&import)).await?.ok().await?;
-        }
-        let image = self.settled(id, limit).await?;
-        match self.compare(&image, &sent, rehash) {
-            // An import plug-in may have converted the image; then the service's sum is of its own work.
-            Err(_) if route == Route::Import && image.disk_format() != created.disk_format() => {
-                let (was, is) = (created.disk_format().unwrap_or("?"), image.disk_format().unwrap_or("?"));
-                self.http.log().note(&format!("the service converted the image from `{was}` to `{is}`"));
-                Ok(image)
+        match content {
+            Content::Upload { data, store } => self.take_in(created, data, store.as_deref()).await,
+            Content::Import { data: None, import } => {
+                self.begin(id, &import).await?;
+                self.imported(id, &import.method, &[], IMPORT_LIMIT).await
             }
-            Err(error) => Err(error),
-            Ok(()) => Ok(image),
+            Content::Import { data: Some(data), import } => {
+                let rehash = data.rehash();
+                let digests = expected_digests(created, rehash.is_some());
+                let sent = self.send_data(&["images", id, "stage"], data, None, digests).await?;
+                self.begin(id, &import).await?;
+                let image = self.imported(id, &import.method, &[], IMPORT_LIMIT).await?;
+                match self.compare(&image, &sent, rehash) {
+                    // An import plug-in may have converted the image; then the service's sum is of its own work.
+                    Err(_) if image.disk_format() != created.disk_format() => {
+                        let (was, is) = (created.disk_format().unwrap_or("?"), image.disk_format().unwrap_or("?"));
+                        self.http.log().note(&format!("the service converted the image from `{was}` to `{is}`"));
+                        Ok(image)
+                    }
+                    compared => compared.map(|()| image),
+                }
+            }
         }
     }
 
-    pub(super) async fn send_data(&self, parts: &[&str], data: Data, algorithms: Vec<Algorithm>) -> Result<Sent> {
+    /// Sends `data` straight into an image that has none.
+    pub(super) async fn take_in(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
+        let rehash = data.rehash();
+        let digests = expected_digests(image, rehash.is_some());
+        let sent = self.send_data(&["images", image.id(), "file"], data, store, digests).await?;
+        let image = self.settled(image.id()).await?;
+        self.compare(&image, &sent, rehash)?;
+        Ok(image)
+    }
+
+    pub(super) async fn send_data(
+        &self,
+        parts: &[&str],
+        data: Data,
+        store: Option<&str>,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Sent> {
         let mut request = self.request(Method::PUT, self.url(parts)?).header(ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(store) = store {
+            let name = HeaderValue::from_str(store)
+                .map_err(|_| Error::usage(format!("`{store}` cannot be the name of a store")))?;
+            request = request.header(HeaderName::from_static("x-image-meta-store"), name);
+        }
         if let Some(len) = data.len {
             request = request.header(HeaderName::from_static("x-openstack-image-size"), len.into());
         }
@@ -70,27 +88,22 @@ impl V2 {
     }
 
     /// Waits until the service has finished with the data.
-    async fn settled(&self, id: &str, limit: Duration) -> Result<Image> {
+    async fn settled(&self, id: &str) -> Result<Image> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(100);
         loop {
             let image = self.get(id).await?;
             match image.status() {
                 "active" => return Ok(image),
-                "saving" | "uploading" | "importing" => {}
-                // An import goes back to these; its task knows why.
+                "saving" => {}
                 status => {
-                    let reason = self.import_failure(id, &image).await;
                     let message = format!("the image did not become active: it is `{status}`");
-                    return Err(match reason {
-                        Some(reason) => Error::new(Kind::Unavailable, format!("{message}: {reason}")),
-                        None => Error::new(Kind::Unavailable, message),
-                    });
+                    return Err(Error::new(Kind::Unavailable, message));
                 }
             }
-            if started.elapsed() > limit {
+            if started.elapsed() > SETTLE_LIMIT {
                 let status = image.status();
-                let message = format!("the image is still `{status}` after {} minutes", limit.as_secs() / 60);
+                let message = format!("the image is still `{status}` after {} minutes", SETTLE_LIMIT.as_secs() / 60);
                 return Err(Error::new(Kind::Unavailable, message).next("ask who runs the cloud what holds it up"));
             }
             self.http.pause(pause).await?;
@@ -98,23 +111,10 @@ impl V2 {
         }
     }
 
-    /// What the image's tasks say about a failed import.
-    async fn import_failure(&self, id: &str, image: &Image) -> Option<String> {
-        let tasks = self.call(Method::GET, &["images", id, "tasks"]).await.ok()?.json().await.ok()?;
-        let newest = tasks.get("tasks")?.as_array()?.iter().find_map(|task| task.get("message")?.as_str());
-        let stores = image.fields.get("os_glance_failed_import").and_then(Value::as_str);
-        match (newest.filter(|text| !text.is_empty()), stores.filter(|text| !text.is_empty())) {
-            (Some(message), _) => Some(message.trim_end_matches('.').to_owned()),
-            (None, Some(stores)) => Some(format!("the import into {stores} failed")),
-            (None, None) => None,
-        }
-    }
-
     /// Compares what the service has with what was sent.
     fn compare(&self, image: &Image, sent: &Sent, rehash: Option<Rehash>) -> Result<()> {
         if image.size().is_some_and(|size| size != sent.size) {
-            let size = image.size().unwrap_or_default();
-            return Err(corrupt(format!("{} bytes were sent and the service has {size}", sent.size)));
+            return Err(wrong_size(sent.size, image.size().unwrap_or_default()));
         }
         let ours = |algorithm: Algorithm| sent.digests.iter().find(|(a, _)| *a == algorithm).map(|(_, sum)| sum);
         let named = image.hash().map(|(name, sum)| (Algorithm::named(name), name, sum));
@@ -202,6 +202,10 @@ fn agree(ours: &str, theirs: &str, algorithm: &str) -> Result<()> {
     }
 }
 
+pub(super) fn wrong_size(sent: u64, there: u64) -> Error {
+    corrupt(format!("{sent} bytes were sent and the service has {there}"))
+}
+
 fn corrupt(what: String) -> Error {
     Error::new(Kind::Verification, format!("the image arrived damaged: {what}"))
         .next("try again; if it stays, ask who runs the cloud about its storage")
@@ -245,6 +249,8 @@ fn corrupt_copy(what: String) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::glance::wire::v2 as wire;
 

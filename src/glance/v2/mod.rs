@@ -12,11 +12,16 @@ use super::wire::v2 as wire;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request};
 use crate::image::{Changes, Draft, Fields, Filter, Image};
-use crate::service::{ImageService, Route};
+use crate::service::{Content, ImageService};
 use crate::transfer::{Data, Verify, WriteTo};
 
 mod data;
+mod image_cache;
+mod imports;
+mod locations;
 mod members;
+mod stores;
+mod tasks;
 
 /// How long cleaning up after a failure may take.
 const UNDO_LIMIT: Duration = Duration::from_secs(20);
@@ -231,24 +236,18 @@ impl ImageService for V2 {
         self.look_up(name_or_id, Some("all")).await
     }
 
-    async fn create(&self, draft: &Draft, data: Option<(Data, Route)>) -> Result<Image> {
+    async fn create(&self, draft: &Draft, content: Option<Content>) -> Result<Image> {
         let request = self.request(Method::POST, self.url(&["images"])?).json(&wire::draft(draft));
-        let answer = self.http.send(request).await?.ok().await?;
-        let methods = answer.header("openstack-image-import-methods").unwrap_or_default().to_owned();
-        let created = wire::image(answer.json().await?)?;
-        let Some((data, route)) = data else { return Ok(created) };
-        let offered = methods.split(',').any(|method| method.trim() == "glance-direct");
-        let filled = match route {
-            Route::Import if !offered => {
-                Err(Error::new(Kind::Unsupported, "this cloud does not take images by the `glance-direct` import")
-                    .next("leave out `--import`"))
-            }
-            route => self.fill(&created, data, route).await,
-        };
-        match filled {
+        let created = wire::image(self.http.send(request).await?.ok().await?.json().await?)?;
+        let Some(content) = content else { return Ok(created) };
+        match self.fill(&created, content).await {
             Ok(image) => Ok(image),
             Err(failure) => Err(self.undo(&created, failure).await),
         }
+    }
+
+    async fn upload(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
+        self.take_in(image, data, store).await
     }
 
     async fn update(&self, id: &str, changes: &Changes) -> Result<()> {

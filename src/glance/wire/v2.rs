@@ -5,7 +5,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::error::{Error, Kind, Result};
-use crate::image::{Changes, Draft, Fields, Filter, Image};
+use crate::image::{Changes, Draft, Fields, Filter, Image, Import, ImportMethod, ImportTo, Location};
 
 /// The media type of a JSON patch that speaks of `/path` and `add`
 /// (<https://docs.openstack.org/glance/latest/user/glanceapi.html#update-an-image>).
@@ -133,18 +133,88 @@ pub fn listed(body: Value, key: &str) -> Result<Vec<Fields>> {
 /// Only the marker is taken from the `next` link: Glance builds the rest of it
 /// from a mapping, in which a repeated `tag` is lost.
 pub fn page(body: Value) -> Result<(Vec<Image>, Option<String>)> {
-    let Value::Object(mut body) = body else { return Err(malformed()) };
-    let Some(Value::Array(listed)) = body.remove("images") else { return Err(malformed()) };
-    let images = listed.into_iter().map(image).collect::<Result<Vec<_>>>()?;
+    let (listed, next) = page_of(body, "images")?;
+    let images = listed.into_iter().map(|fields| image(Value::Object(fields))).collect::<Result<_>>()?;
+    Ok((images, next))
+}
+
+/// As [`page`], of any things, which are listed under `key`.
+pub fn page_of(body: Value, key: &str) -> Result<(Vec<Fields>, Option<String>)> {
+    let body = fields(body)?;
     let next = body.get("next").and_then(Value::as_str).and_then(|link| {
         // The link is a path; any base will do to take it apart.
         let link = Url::parse("http://localhost/").ok()?.join(link).ok()?;
         link.query_pairs().find(|(key, _)| key == "marker").map(|(_, marker)| marker.into_owned())
     });
-    Ok((images, next))
+    Ok((listed(Value::Object(body), key)?, next))
 }
 
-fn malformed() -> Error {
+/// The body that starts `import`
+/// (<https://docs.openstack.org/api-ref/image/v2/#import-an-image>).
+pub fn import(import: &Import) -> Value {
+    let mut method = json!({"name": import.method.name()});
+    match &import.method {
+        ImportMethod::GlanceDirect | ImportMethod::CopyImage => {}
+        ImportMethod::WebDownload { uri } => method["uri"] = json!(uri),
+        ImportMethod::GlanceDownload { region, image, interface } => {
+            method["glance_region"] = json!(region);
+            method["glance_image_id"] = json!(image);
+            if let Some(interface) = interface {
+                method["glance_service_interface"] = json!(interface);
+            }
+        }
+    }
+    let mut body = json!({"method": method});
+    // A service with one store refuses to hear of stores at all.
+    match &import.to {
+        ImportTo::Default => {}
+        ImportTo::Stores { names, all_must_succeed } => {
+            body["stores"] = json!(names);
+            body["all_stores_must_succeed"] = json!(all_must_succeed);
+        }
+        ImportTo::All { all_must_succeed } => {
+            body["all_stores"] = json!(true);
+            body["all_stores_must_succeed"] = json!(all_must_succeed);
+        }
+    }
+    body
+}
+
+/// One location, as a JSON patch holds it.
+pub fn location(location: &Location) -> Value {
+    let mut body = json!({"url": location.url, "metadata": location.metadata});
+    let mut validation = Fields::new();
+    if let Some(checksum) = &location.checksum {
+        validation.insert("checksum".to_owned(), json!(checksum));
+    }
+    if let Some((algorithm, value)) = &location.hash {
+        validation.insert("os_hash_algo".to_owned(), json!(algorithm));
+        validation.insert("os_hash_value".to_owned(), json!(value));
+    }
+    if !validation.is_empty() {
+        body["validation_data"] = Value::Object(validation);
+    }
+    body
+}
+
+/// The locations that an answer holds.
+pub fn locations(body: &Value) -> Result<Vec<Location>> {
+    let one = |place: &Value| {
+        let url = place.get("url")?.as_str()?.to_owned();
+        let metadata = place.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+        Some(Location { url, metadata, ..Location::default() })
+    };
+    body.as_array().and_then(|places| places.iter().map(one).collect()).ok_or_else(malformed)
+}
+
+/// A list of texts.
+pub fn texts(body: &Value) -> Result<Vec<String>> {
+    let one = |text: &Value| text.as_str().map(str::to_owned);
+    body.as_array().and_then(|texts| texts.iter().map(one).collect()).ok_or_else(malformed)
+}
+
+/// An answer that is none of Glance's.
+pub fn malformed() -> Error {
     Error::new(Kind::Unavailable, "the image service answered with something else than was asked for")
         .next("check that the endpoint is Glance itself, not a web page or a proxy")
 }
@@ -222,5 +292,48 @@ mod tests {
         for body in [json!([]), json!({}), json!({"images": [1]}), json!({"images": [{"id": 5}]})] {
             assert!(page(body).is_err());
         }
+        for body in [json!({}), json!(["x"]), json!([{"url": 1}])] {
+            assert!(locations(&body).is_err());
+        }
+        assert!(texts(&json!([1])).is_err());
+    }
+
+    #[test]
+    fn an_import_speaks_of_stores_only_when_some_are_named() {
+        let order = |method, to| import(&Import { method, to }).to_string();
+        assert_eq!(order(ImportMethod::GlanceDirect, ImportTo::Default), r#"{"method":{"name":"glance-direct"}}"#);
+        let names = vec!["fast".to_owned(), "slow".to_owned()];
+        assert_eq!(
+            order(ImportMethod::CopyImage, ImportTo::Stores { names, all_must_succeed: false }),
+            r#"{"method":{"name":"copy-image"},"stores":["fast","slow"],"all_stores_must_succeed":false}"#
+        );
+        let uri = "https://x.example.org/y".to_owned();
+        assert_eq!(
+            order(ImportMethod::WebDownload { uri }, ImportTo::All { all_must_succeed: true }),
+            r#"{"method":{"name":"web-download","uri":"https://x.example.org/y"},"all_stores":true,"all_stores_must_succeed":true}"#
+        );
+    }
+
+    #[test]
+    fn a_region_and_an_image_are_sent_also_without_an_interface() {
+        let download = |interface: Option<&str>| {
+            let (region, image) = ("R2".to_owned(), "i".to_owned());
+            let interface = interface.map(str::to_owned);
+            let method = ImportMethod::GlanceDownload { region, image, interface };
+            import(&Import { method, to: ImportTo::Default })["method"].to_string()
+        };
+        let bare = r#"{"name":"glance-download","glance_region":"R2","glance_image_id":"i"}"#;
+        assert_eq!(download(None), bare);
+        assert!(download(Some("internal")).ends_with(r#","glance_service_interface":"internal"}"#));
+    }
+
+    #[test]
+    fn a_location_takes_its_digests_with_it() {
+        let mut place = Location { url: "https://x/y".to_owned(), ..Location::default() };
+        assert_eq!(location(&place).to_string(), r#"{"url":"https://x/y","metadata":{}}"#);
+        place.hash = Some(("sha256".to_owned(), "aa".to_owned()));
+        place.checksum = Some("bb".to_owned());
+        let digests = r#"{"checksum":"bb","os_hash_algo":"sha256","os_hash_value":"aa"}"#;
+        assert_eq!(location(&place)["validation_data"].to_string(), digests);
     }
 }

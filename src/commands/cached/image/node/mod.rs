@@ -1,0 +1,3 @@
+//! `cached image node …`
+
+pub mod list;

@@ -1,0 +1,3 @@
+//! `cached …`
+
+pub mod image;

@@ -1,0 +1,3 @@
+//! `image stores …`
+
+pub mod list;

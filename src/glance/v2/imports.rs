@@ -1,0 +1,240 @@
+//! Staging and import
+//! (<https://docs.openstack.org/api-ref/image/v2/#interoperable-image-import>).
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::Value;
+
+use super::tasks::text;
+use super::{V2, wire};
+use crate::error::{Error, Kind, Result};
+use crate::image::{Fields, Image, Import, ImportMethod};
+use crate::service::{Imports, Tasks as _};
+use crate::transfer::Data;
+
+#[async_trait(?Send)]
+impl Imports for V2 {
+    async fn import_methods(&self) -> Result<Vec<String>> {
+        let info = match self.fields(Method::GET, &["info", "import"], None).await {
+            Err(error) if error.kind == Kind::NotFound => {
+                return Err(Error::new(Kind::Unsupported, "this image service does not import images"));
+            }
+            info => info?,
+        };
+        let methods = info.get("import-methods").and_then(|methods| methods.get("value"));
+        wire::texts(methods.ok_or_else(wire::malformed)?)
+    }
+
+    async fn stage(&self, image: &Image, data: Data) -> Result<Image> {
+        let sent = self.send_data(&["images", image.id(), "stage"], data, None, Vec::new()).await?;
+        let image = self.get(image.id()).await?;
+        match (image.status(), image.size()) {
+            ("uploading", Some(size)) if size != sent.size => Err(super::data::wrong_size(sent.size, size)),
+            ("uploading", _) => Ok(image),
+            (status, _) => {
+                Err(Error::new(Kind::Unavailable, format!("the data was not staged: the image is `{status}`")))
+            }
+        }
+    }
+
+    async fn import(&self, image: &Image, import: &Import, wait: Option<Duration>) -> Result<Image> {
+        let id = image.id();
+        let Some(limit) = wait else {
+            self.begin(id, import).await?;
+            return self.get(id).await;
+        };
+        // Those of earlier imports, which say nothing about this one.
+        let earlier = match self.image_tasks(id).await {
+            Ok(tasks) => tasks.iter().map(|task| text(task, "id").to_owned()).collect(),
+            Err(error) if error.kind == Kind::Interrupted => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        self.begin(id, import).await?;
+        self.imported(id, &import.method, &earlier, limit).await
+    }
+}
+
+impl V2 {
+    /// Gives the order to import.
+    pub(super) async fn begin(&self, id: &str, import: &Import) -> Result<()> {
+        let request = self.request(Method::POST, self.url(&["images", id, "import"])?).json(&wire::import(import));
+        self.http.send(request).await?.ok().await.map(drop)
+    }
+
+    /// Waits until the import just begun has come to an end, and tells on the
+    /// way how far it is. `earlier` are the IDs of tasks that are not this one's.
+    pub(super) async fn imported(
+        &self,
+        id: &str,
+        method: &ImportMethod,
+        earlier: &[String],
+        limit: Duration,
+    ) -> Result<Image> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        let mut tells_tasks = true;
+        let mut begun = false;
+        let mut said = String::new();
+        loop {
+            // The task before the image: what the image is like is then no older than what became of the task.
+            let mut tasks = Vec::new();
+            if tells_tasks {
+                match self.image_tasks(id).await {
+                    Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Forbidden) => tells_tasks = false,
+                    listed => tasks = listed?,
+                }
+            }
+            let of_this = tasks.iter().filter(|task| !earlier.iter().any(|known| known == text(task, "id")));
+            let task = of_this.max_by_key(|task| text(task, "created_at"));
+            let image = self.get(id).await?;
+            begun |= matches!(image.status(), "importing" | "saving");
+            match state(&image, task, method, begun) {
+                State::Done => {
+                    let failed = of(&image, FAILED);
+                    if !failed.is_empty() {
+                        self.http.log().warn(&format!("the data could not be put into these stores: {failed}"));
+                    }
+                    return Ok(image);
+                }
+                State::Failed(reason) => {
+                    return Err(Error::new(Kind::Unavailable, format!("the import failed: {reason}")));
+                }
+                State::Underway(phase) if phase != said => {
+                    self.http.log().note(&phase);
+                    said = phase;
+                }
+                State::Underway(_) => {}
+            }
+            if started.elapsed() >= limit {
+                let message = format!("the import has not ended after {} s: {said}", limit.as_secs());
+                return Err(Error::new(Kind::Unavailable, message)
+                    .next(format!("`rimg image task list --image {id} --long` tells how it goes on")));
+            }
+            self.http.pause(pause.min(limit.saturating_sub(started.elapsed()))).await?;
+            pause = (pause * 2).min(Duration::from_secs(3));
+        }
+    }
+}
+
+/// Properties in which Glance keeps an account of an import
+/// (<https://docs.openstack.org/glance/latest/admin/interoperable-image-import.html>).
+const TASK: &str = "os_glance_import_task";
+const TO_COME: &str = "os_glance_importing_to_stores";
+const FAILED: &str = "os_glance_failed_import";
+
+/// How an import stands.
+#[derive(Debug, PartialEq)]
+enum State {
+    /// In words for people.
+    Underway(String),
+    Done,
+    /// Why.
+    Failed(String),
+}
+
+/// How the import of `image` stands. `task` is the one that does it, if the
+/// service tells; `begun` is whether the image has been seen to be worked on.
+fn state(image: &Image, task: Option<&Fields>, method: &ImportMethod, begun: bool) -> State {
+    let (to_come, failed) = (of(image, TO_COME), of(image, FAILED));
+    let message = task.map(|task| text(task, "message").trim_end_matches('.')).unwrap_or_default();
+    let underway = || {
+        let mut phase = format!("importing: the image is `{}`", image.status());
+        if !to_come.is_empty() {
+            phase += &format!(", still to come: {to_come}");
+        }
+        if !message.is_empty() {
+            phase += &format!("; {message}");
+        }
+        State::Underway(phase)
+    };
+    let ended = || match message {
+        "" if failed.is_empty() => State::Failed(format!("the image is `{}`", image.status())),
+        "" => State::Failed(format!("the image is `{}`, {failed} did not take the data", image.status())),
+        message => State::Failed(message.to_owned()),
+    };
+    match (task.map(|task| text(task, "status")), image.status()) {
+        (Some("failure"), _) => ended(),
+        (Some("success"), "active" | "deactivated") => State::Done,
+        (Some("success"), "queued" | "killed" | "deleted" | "pending_delete") => ended(),
+        (Some(_), _) => underway(),
+        // The service does not tell of tasks: a lock on the image is one under way.
+        (None, _) if !of(image, TASK).is_empty() => underway(),
+        (None, "active") if !to_come.is_empty() => underway(),
+        (None, "active") if *method == ImportMethod::CopyImage && !failed.is_empty() => ended(),
+        (None, "active" | "deactivated") => State::Done,
+        (None, "importing" | "saving" | "uploading") => underway(),
+        // What the service fetches itself waits in this state until it begins.
+        (None, "queued") if !begun && *method != ImportMethod::GlanceDirect => underway(),
+        (None, _) => ended(),
+    }
+}
+
+/// A text among the properties; empty where there is none.
+fn of<'a>(image: &'a Image, field: &str) -> &'a str {
+    image.fields.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(image: Value, task: Option<Value>, method: &ImportMethod, begun: bool) -> State {
+        let image = Image { fields: image.as_object().unwrap().clone() };
+        state(&image, task.map(|task| task.as_object().unwrap().clone()).as_ref(), method, begun)
+    }
+
+    #[test]
+    fn the_task_has_the_last_word() {
+        let direct = ImportMethod::GlanceDirect;
+        let task = |status: &str, message: &str| Some(json!({"status": status, "message": message}));
+        let failed = |why: &str| State::Failed(why.to_owned());
+        let importing = json!({"status": "importing", TO_COME: "fast,slow"});
+        assert_eq!(
+            at(importing.clone(), task("processing", "Copied 15 MiB"), &direct, true),
+            State::Underway("importing: the image is `importing`, still to come: fast,slow; Copied 15 MiB".to_owned())
+        );
+        assert_eq!(at(json!({"status": "active"}), task("success", ""), &direct, true), State::Done);
+        assert_eq!(at(json!({"status": "active"}), task("failure", "Full."), &direct, true), failed("Full"));
+        assert_eq!(
+            at(json!({"status": "queued"}), task("failure", ""), &direct, true),
+            failed("the image is `queued`")
+        );
+        assert_eq!(
+            at(json!({"status": "killed"}), task("success", ""), &direct, true),
+            failed("the image is `killed`")
+        );
+        let waits = at(json!({"status": "active"}), task("pending", ""), &ImportMethod::CopyImage, false);
+        assert_eq!(waits, State::Underway("importing: the image is `active`".to_owned()));
+    }
+
+    #[test]
+    fn without_a_task_the_image_tells() {
+        let web = ImportMethod::WebDownload { uri: String::new() };
+        let (direct, copy) = (ImportMethod::GlanceDirect, ImportMethod::CopyImage);
+        let status = |status: &str| json!({"status": status});
+        for (image, method, begun, ends) in [
+            (status("queued"), &web, false, None),
+            (status("queued"), &web, true, Some(false)),
+            (status("queued"), &direct, false, Some(false)),
+            (json!({"status": "queued", TASK: "t"}), &direct, false, None),
+            (status("uploading"), &direct, false, None),
+            (status("killed"), &web, false, Some(false)),
+            (status("active"), &direct, true, Some(true)),
+            (json!({"status": "active", TO_COME: "slow"}), &copy, false, None),
+            (json!({"status": "active", FAILED: "slow"}), &copy, false, Some(false)),
+            (json!({"status": "active", FAILED: "slow"}), &direct, false, Some(true)),
+        ] {
+            let ended = match at(image.clone(), None, method, begun) {
+                State::Underway(_) => None,
+                State::Done => Some(true),
+                State::Failed(_) => Some(false),
+            };
+            assert_eq!(ended, ends, "{image} {method:?} {begun}");
+        }
+    }
+}
