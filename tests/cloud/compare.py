@@ -1,18 +1,29 @@
 #!/usr/bin/env python3
-"""Compares `rimg image list` and `show` with `openstack`, byte by byte.
+"""Compares what `rimg` shows with what `openstack` shows, byte by byte.
 
-usage: tests/cloud/compare-list.py DIR RIMG
+usage: tests/cloud/compare.py DIR RIMG [FILE ...]
 
 DIR is a running cloud of tests/cloud/up, RIMG the program to compare. Makes
 images of many kinds with `openstack`, runs both programs with the same
 arguments, prints every difference, deletes the images. Fails on any byte of
 standard output, or an exit code, that differs.
+
+The lines come from FILE, or from all of compare/*.txt, one a line, split as a
+shell would:
+
+    USER WORD ...           compared, as this user (admin, demo, other)
+    NAME = USER WORD ...    run by `openstack` alone, before all others; {NAME} is the first line it prints
+    finally USER WORD ...   run by `openstack` alone, after all others
+
+In a word {tag} stands for what every name of this run ends in, {data} for a
+file, and {plain}, {rich}, … for the IDs of the images made (see prepare_images).
 """
 
 import atexit
 import difflib
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,9 +31,10 @@ import sys
 import tempfile
 import uuid
 
-if len(sys.argv) != 3:
+if len(sys.argv) < 3:
     sys.exit(__doc__.split("\n\n")[1])
 cloud = pathlib.Path(sys.argv[1]).resolve()
+files = [pathlib.Path(file) for file in sys.argv[3:]] or sorted(pathlib.Path(__file__).parent.glob("compare/*.txt"))
 rimg = sys.argv[2] if "/" not in sys.argv[2] else os.path.abspath(sys.argv[2])
 if "COMPARE_HOME" not in os.environ:
     # Again with the Python of the clients, and nothing in the environment that steers them.
@@ -32,7 +44,7 @@ if "COMPARE_HOME" not in os.environ:
     clean |= {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "COMPARE_HOME": home,
               "OS_CLIENT_CONFIG_FILE": str(cloud / "clouds.yaml"), "LANG": "C.UTF-8", "TZ": "UTC"}
     python = str(cloud / "venv-clients/bin/python")
-    os.execve(python, [python, __file__, str(cloud), rimg], clean)
+    os.execve(python, [python, __file__, str(cloud), rimg, *map(str, files)], clean)
 
 import openstackclient.image.v2.image  # noqa: E402,F401 (imported once, not in each fork)
 import openstackclient.shell  # noqa: E402
@@ -82,12 +94,14 @@ def prepare(*arguments, user="devstack"):
     return output.decode().strip()
 
 
-made = []
+made = {}  # the ID of each image, by its name in the lines
+known = {"tag": tag, "data": os.path.join(work, "data")}
+USERS = {"admin": "devstack-admin", "demo": "devstack", "other": "devstack-other"}
 
 
-def image(name, *options):
-    made.append(prepare("image", "create", "--tag", tag, *options, f"{name} {tag}", "-f", "value", "-c", "id"))
-    return made[-1]
+def image(key, name, *options):
+    made[key] = prepare("image", "create", "--tag", tag, *options, f"{name} {tag}", "-f", "value", "-c", "id")
+    return made[key]
 
 
 def prepare_images():
@@ -95,48 +109,37 @@ def prepare_images():
     data.write_bytes(b"some data\n" * 1000)
     iso = pathlib.Path(work, "iso")
     iso.write_bytes(bytes(32769) + b"CD001" + bytes(4096))
-    image("plain", "--file", str(data))
-    image("tags and properties", "--file", str(data), "--tag", "zeta", "--tag", "alpha", "--property", "hw_cpu_cores=2",
+    image("plain", "plain", "--file", str(data))
+    image("rich", "tags and properties", "--file", str(data), "--tag", "zeta", "--tag", "alpha", "--property", "hw_cpu_cores=2",
           "--property", "hw_boot_menu=true", "--property", "os_distro=debian", "--property", "spaced=a b  c",
           "--property", "empty=", "--property", "looks_like=[1, 'x']", "--min-disk", "3", "--min-ram", "512")
-    image("iso", "--file", str(iso), "--disk-format", "iso", "--container-format", "ovf", "--protected")
-    image("grüße 日本語", "--file", str(data), "--property", "größe=ß", "--community")
-    image("quotes ' \" , ; $(x) \\ and\nnewline\ttab", "--file", str(data), "--private",
+    image("iso", "iso", "--file", str(iso), "--disk-format", "iso", "--container-format", "ovf", "--protected")
+    image("unicode", "grüße 日本語", "--file", str(data), "--property", "größe=ß", "--community")
+    image("quotes", "quotes ' \" , ; $(x) \\ and\nnewline\ttab", "--file", str(data), "--private",
           "--property", "quoted='\"", "--property", "lines=a\nb")
-    image("queued")
-    hidden = image("hidden", "--file", str(data))
+    image("queued", "queued")
+    hidden = image("hidden", "hidden", "--file", str(data))
     prepare("image", "set", "--hidden", hidden)
-    shared = image("shared", "--file", str(data))
+    shared = image("shared", "shared", "--file", str(data))
     other = prepare("project", "show", "other", "-f", "value", "-c", "id", user="devstack-admin")
     prepare("image", "add", "project", shared, other)
     prepare("image", "set", "--accept", shared, user="devstack-other")
-    deactivated = image("deactivated", "--file", str(data))
+    deactivated = image("deactivated", "deactivated", "--file", str(data))
     prepare("image", "set", "--deactivate", deactivated)
 
 
-def cases():
-    """Pairs of a cloud and arguments."""
-    for form in ("json", "csv", "value", "yaml", "table"):
-        for options in ([], ["--long"], ["-c", "Name", "-c", "ID"], ["--long", "-c", "size", "-c", "tags", "-c", "name"]):
-            yield "devstack", ["image", "list", "-f", form, *options]
-        yield "devstack", ["image", "list", "-f", form, "--name", "there is none"]
-    for options in (["--hidden"], ["--community"], ["--private"], ["--shared"], ["--public"], ["--all"],
-                    ["--status", "queued"], ["--tag", tag, "--tag", "alpha"], ["--limit", "3"], ["--max-items", "2"],
-                    ["--sort", "name:desc"], ["--name", f"plain {tag}"], ["--property", "os_distro=debian"],
-                    ["--noindent"], ["--sort-column", "Status", "--sort-column", "Name"], ["-c", "nosuch"]):
-        yield "devstack", ["image", "list", "--long", "-f", "json", *options]
-    for quote in ("all", "minimal", "none", "nonnumeric"):
-        yield "devstack", ["image", "list", "--long", "-f", "csv", "--quote", quote, "--name", f"plain {tag}"]
-    yield "devstack-other", ["image", "list", "--long", "-f", "json", "--shared"]
-    yield "devstack-other", ["image", "list", "--member-status", "all", "-f", "json"]
-    yield "devstack-admin", ["image", "list", "--long", "-f", "csv"]
-    for one in made:
-        for form in ("json", "value", "yaml", "table"):
-            yield "devstack", ["image", "show", one, "-f", form]
-    yield "devstack", ["image", "show", f"plain {tag}", "-f", "shell"]
-    yield "devstack", ["image", "show", f"plain {tag}", "-f", "json", "--noindent", "-c", "name", "-c", "size"]
-    yield "devstack", ["image", "show", f"grüße 日本語 {tag}", "-f", "json", "--human-readable"]
-    yield "devstack", ["image", "show", f"there is no {tag}", "-f", "json"]
+def lines():
+    """Every line that says something, with where it stands, split into words."""
+    for file in files:
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if words := shlex.split(line, comments=True):
+                yield f"{file.name}:{number}", words
+
+
+def filled(words):
+    """A line's cloud and arguments."""
+    user, *rest = (word.format_map(made | known) for word in words)
+    return USERS[user], rest
 
 
 def differs(user, arguments):
@@ -156,18 +159,31 @@ def differs(user, arguments):
 failed = count = 0
 try:
     prepare_images()
-    for user, arguments in cases():
-        count += 1
-        difference = differs(user, arguments)
-        if difference:
-            failed += 1
-            print(difference)
+    for _, words in lines():
+        if words[1:2] == ["="]:
+            user, arguments = filled(words[2:])
+            known[words[0]] = prepare(*arguments, user=user).partition("\n")[0]
+    for place, words in lines():
+        if words[0] in USERS:
+            count += 1
+            difference = differs(*filled(words))
+            if difference:
+                failed += 1
+                print(f"{place}: {difference}")
+        elif words[0] != "finally" and words[1:2] != ["="]:
+            sys.exit(f"{place}: neither a user nor `finally` nor `NAME =`")
 finally:
     Openstack(["image", "set", "--unprotected", f"iso {tag}"], "devstack").wait()
-    for one in made:
-        code, _, error = Openstack(["image", "delete", one], "devstack").wait()
+    clean = [("devstack", ["image", "delete", one]) for one in made.values()]
+    for _, words in lines():
+        try:
+            clean += [filled(words[1:])] if words[0] == "finally" else []
+        except KeyError:
+            pass  # it never came to be
+    for user, arguments in clean:
+        code, _, error = Openstack(arguments, user).wait()
         if code:
             failed += 1
-            print(f"cannot delete {one}: {error.decode()}")
-print(f"compare-list: {count - failed} of {count} as openstack" if failed else f"compare-list: all {count} as openstack")
+            print(f"cannot clean up with {arguments}: {error.decode()}")
+print(f"compare: {count - failed} of {count} as openstack" if failed else f"compare: all {count} as openstack")
 sys.exit(1 if failed or not count else 0)

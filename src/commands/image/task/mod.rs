@@ -4,13 +4,12 @@ pub mod create;
 pub mod list;
 pub mod show;
 
-use serde_json::Value;
+use serde_json::json;
 
 use crate::image::Fields;
 use crate::output::{Cell, Record};
 
-/// The fields of a task, in the order in which they are shown. What has no
-/// field of its own is gathered in `properties`.
+/// The fields of a task, in the order in which they are shown.
 pub const COLUMNS: [&str; 11] = [
     "created_at",
     "expires_at",
@@ -25,20 +24,15 @@ pub const COLUMNS: [&str; 11] = [
     "updated_at",
 ];
 
-/// A task as `openstack` shows it.
+/// A task as `openstack` shows it, with `properties` that are always empty.
 pub fn record(mut task: Fields) -> Record {
-    for hidden in ["schema", "location", "name", "self"] {
-        task.shift_remove(hidden);
-    }
     if let Some(owner) = task.shift_remove("owner") {
         task.insert("owner_id".to_owned(), owner);
     }
-    let mut others = task.clone();
-    others.retain(|field, _| !COLUMNS.contains(&field.as_str()));
     let mut record = Record::of(&task, &COLUMNS);
     for (name, cell) in &mut record.fields {
         if name == "properties" {
-            *cell = Cell::dict(Value::Object(std::mem::take(&mut others)));
+            *cell = Cell::dict(json!({}));
         }
     }
     record
