@@ -16,6 +16,7 @@ pub use members::Members;
 
 use crate::error::Result;
 use crate::image::{Changes, Draft, Filter, Image, VolumeImage};
+use crate::signature::Verifier;
 use crate::transfer::{Data, Verify, WriteTo};
 
 /// How image data reaches the service.
@@ -68,8 +69,16 @@ pub trait ImageService: Members {
     async fn delete(&self, id: &str, store: Option<&str>) -> Result<()>;
 
     /// Moves the data of `image` to `to`, from the stores in `prefer` if
-    /// possible, and verifies it as `verify` says.
-    async fn download(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()>;
+    /// possible, and verifies it as `verify` says, and by `signature` if there
+    /// is one.
+    async fn download(
+        &self,
+        image: &Image,
+        to: WriteTo,
+        verify: Verify,
+        signature: Option<&Verifier>,
+        prefer: &[String],
+    ) -> Result<()>;
 }
 
 /// One block storage service of one cloud, signed in to.
