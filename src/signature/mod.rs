@@ -101,17 +101,20 @@ impl HashMethod {
         bytes.ok_or_else(|| Error::new(Kind::Io, format!("`{hex}` is not a {}", self.name())))
     }
 
-    /// RSASSA-PSS (RFC 8017, section 8.1) with MGF1 on the same hash, for a key
-    /// of so many bits. The verifier wants the longest salt that fits; the
-    /// encoded message is one bit shorter than the modulus. `None` when the key
-    /// is too short.
-    fn pss(self, bits: usize) -> Option<Pss> {
-        let salt = bits.checked_sub(1)?.div_ceil(8).checked_sub(self.sha().output_len() + 2)?;
-        Some(match self {
+    /// The longest salt in bytes that a key of so many bits has room for, as the
+    /// verifier wants it. The encoded message is one bit shorter than the
+    /// modulus. `None` when the key is too short.
+    fn longest_salt(self, bits: usize) -> Option<usize> {
+        bits.checked_sub(1)?.div_ceil(8).checked_sub(self.sha().output_len() + 2)
+    }
+
+    /// RSASSA-PSS (RFC 8017, section 8.1) with MGF1 on the same hash.
+    fn pss(self, salt: usize) -> Pss {
+        match self {
             HashMethod::Sha256 => Pss::new_blinded_with_salt::<Sha256>(salt),
             HashMethod::Sha384 => Pss::new_blinded_with_salt::<Sha384>(salt),
             HashMethod::Sha512 => Pss::new_blinded_with_salt::<Sha512>(salt),
-        })
+        }
     }
 }
 
@@ -203,7 +206,7 @@ impl Signer {
             PrivateKey::Ec(curve, _) => curve.hash(),
         });
         match &key {
-            PrivateKey::Rsa(key) if hash.pss(key.n().bits()).is_none() => Err(too_short(key.n().bits(), hash)),
+            PrivateKey::Rsa(key) if hash.longest_salt(key.n().bits()).is_none() => Err(too_short(key.n().bits(), hash)),
             _ => Ok(Signer { key, hash }),
         }
     }
@@ -240,7 +243,8 @@ impl Signer {
         match &self.key {
             PrivateKey::Rsa(key) => {
                 let bits = key.n().bits();
-                let signed = self.hash.pss(bits).and_then(|pss| key.sign_with_rng(&mut OsRng, pss, &digest).ok());
+                let salt = self.hash.longest_salt(bits);
+                let signed = salt.and_then(|salt| key.sign_with_rng(&mut OsRng, self.hash.pss(salt), &digest).ok());
                 signed.ok_or_else(|| too_short(bits, self.hash))
             }
             PrivateKey::Ec(curve, key) => {
@@ -332,12 +336,13 @@ impl Verifier {
     /// [`algorithm`](Self::algorithm), is what was signed.
     ///
     /// # Errors
-    /// It is not.
+    /// It is not, or is signed in a way that Glance and Nova refuse.
     pub fn verify(&self, digest: &str) -> Result<()> {
         let digest = self.hash.bytes(digest)?;
         let holds = match &self.certificate.key {
             PublicKey::Rsa(key) => {
-                self.hash.pss(key.n().bits()).is_some_and(|pss| key.verify(pss, &digest, &self.signature).is_ok())
+                let salt = self.hash.longest_salt(key.n().bits());
+                salt.is_some_and(|salt| key.verify(self.hash.pss(salt), &digest, &self.signature).is_ok())
             }
             PublicKey::Ec(curve, point) => {
                 let digest = Digest::import_less_safe(&digest, self.hash.sha());
@@ -349,6 +354,16 @@ impl Verifier {
             return Ok(());
         }
         let (image, path) = (&self.image, &self.certificate.path);
+        // What other tools make by default is no sign of other data.
+        let usual = self.hash.sha().output_len();
+        if let PublicKey::Rsa(key) = &self.certificate.key
+            && key.verify(self.hash.pss(usual), &digest, &self.signature).is_ok()
+        {
+            let message =
+                format!("image `{image}` is signed with a salt of {usual} bytes, which Glance and Nova refuse");
+            return Err(Error::new(Kind::Verification, message)
+                .next("sign it with the longest salt, as `openssl dgst -sigopt rsa_pss_saltlen:max` does"));
+        }
         let message = format!("the data of image `{image}` is not what was signed with the key of `{path}`");
         Err(Error::new(Kind::Verification, message).next(format!(
             "do not use the data, unless `{path}` is not the certificate `{}` that the image names",
@@ -483,13 +498,26 @@ mod tests {
     #[test]
     fn a_signature_has_the_longest_salt() {
         for (hash, salt) in [(HashMethod::Sha256, 222), (HashMethod::Sha384, 206), (HashMethod::Sha512, 190)] {
-            assert_eq!(hash.pss(2048).unwrap().salt_len, salt);
-            assert_eq!(hash.pss(2049).unwrap().salt_len, salt);
-            assert_eq!(hash.pss(2050).unwrap().salt_len, salt + 1);
+            assert_eq!(hash.longest_salt(2048).unwrap(), salt);
+            assert_eq!(hash.longest_salt(2049).unwrap(), salt);
+            assert_eq!(hash.longest_salt(2050).unwrap(), salt + 1);
         }
-        assert!(HashMethod::Sha512.pss(521).is_none());
-        assert!(HashMethod::Sha512.pss(522).is_some());
-        assert!(HashMethod::Sha256.pss(0).is_none());
+        assert!(HashMethod::Sha512.longest_salt(521).is_none());
+        assert!(HashMethod::Sha512.longest_salt(522).is_some());
+        assert!(HashMethod::Sha256.longest_salt(0).is_none());
+    }
+
+    #[test]
+    fn a_signature_with_another_salt_is_refused_as_such() {
+        let PrivateKey::Rsa(key) = unlock(PKCS8, "").unwrap().key else { unreachable!() };
+        let hash = HashMethod::Sha256;
+        let digest = hash.bytes(abc(hash)).unwrap();
+        let signature = BASE64.encode(key.sign_with_rng(&mut OsRng, hash.pss(32), &digest).unwrap());
+        let verifier = verifier(&signed(&signature, "SHA-256", RSA_PSS), RSA_CERT).unwrap();
+        let error = verifier.verify(abc(hash)).unwrap_err();
+        assert_eq!(error.message, "image `i` is signed with a salt of 32 bytes, which Glance and Nova refuse");
+        let other = verifier.verify(&abc(hash).replace('a', "b")).unwrap_err();
+        assert_eq!(other.message, "the data of image `i` is not what was signed with the key of `cert.pem`");
     }
 
     #[test]
