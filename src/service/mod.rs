@@ -26,6 +26,7 @@ pub use tasks::Tasks;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Changes, Draft, Filter, Image, Import, VolumeImage};
+use crate::signature::Verifier;
 use crate::transfer::{Data, Verify, WriteTo};
 
 /// How the data of a new image reaches the service.
@@ -99,8 +100,16 @@ pub trait ImageService: Members + Imports + Tasks + Stores + Locations + ImageCa
     async fn delete(&self, id: &str, store: Option<&str>) -> Result<()>;
 
     /// Moves the data of `image` to `to`, from the stores in `prefer` if
-    /// possible, and verifies it as `verify` says.
-    async fn download(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()>;
+    /// possible, and verifies it as `verify` says, and by `signature` if there
+    /// is one.
+    async fn download(
+        &self,
+        image: &Image,
+        to: WriteTo,
+        verify: Verify,
+        signature: Option<&Verifier>,
+        prefer: &[String],
+    ) -> Result<()>;
 }
 
 /// One block storage service of one cloud, signed in to.

@@ -479,3 +479,67 @@ fn an_upload_shows_its_progress_on_a_terminal_and_lines_where_asked() {
     let quiet = world.rimg(create.into_iter().chain(["--quiet"])).terminal().wait();
     quiet.ok().stdout_lacks("uploading");
 }
+
+/// A key or certificate of tests/keys.
+fn key(name: &str) -> String {
+    format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+// A real Glance verifies the signature itself, with a certificate of its key
+// manager; there is none beside the one that the other scenarios may use.
+#[test]
+fn data_is_signed_with_every_kind_of_key() {
+    for world in [World::new(), World::served()] {
+        world.file("x.img", qcow2());
+        world.file("passphrase", "opensesame\n");
+        for (file, method, hash, key_type, certificate) in [
+            ("pkcs1.pem", None, "SHA-256", "RSA-PSS", "rsa-cert.pem"),
+            ("encrypted.pem", Some("sha-512"), "SHA-512", "RSA-PSS", "rsa-cert.pem"),
+            ("p384.pem", None, "SHA-384", "ECC_SECP384R1", "p384-cert.pem"),
+            ("p384-sec1.pem", Some("SHA-256"), "SHA-256", "ECC_SECP384R1", "p384-cert.pem"),
+            ("p384.pem", Some("SHA-512"), "SHA-512", "ECC_SECP384R1", "p384-cert.pem"),
+            ("p521-encrypted.pem", None, "SHA-512", "ECC_SECP521R1", "p521-cert.pem"),
+            ("p521-sec1.pem", Some("SHA-384"), "SHA-384", "ECC_SECP521R1", "p521-cert.pem"),
+        ] {
+            let path = key(file);
+            let mut create = vec!["image", "create", "signed", "--file", "x.img", "--disk-format", "qcow2"];
+            create.extend(["--sign-cert-id", "1b2c", "-f", "value", "-c", "id", "--sign-key-path", &path]);
+            create.extend(method.into_iter().flat_map(|method| ["--sign-hash-method", method]));
+            if file.contains("encrypted") {
+                create.extend(["--sign-key-passphrase-file", "passphrase"]);
+            }
+            let made = world.run(create).ok().stderr_is("").stdout();
+            let image = world.image(made.trim());
+            assert_eq!(image["img_signature_hash_method"], hash);
+            assert_eq!(image["img_signature_key_type"], key_type);
+            assert_eq!(image["img_signature_certificate_uuid"], "1b2c");
+            let certificate = key(certificate);
+            let save = ["image", "save", made.trim(), "--file", "back.img", "--verify-certificate", &certificate];
+            world.run(save).ok().stderr_is("");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_refused_before_anything_is_created() {
+    let world = World::new();
+    world.file("x.img", qcow2());
+    let run = |options: &[&str]| {
+        let create = ["image", "create", "n", "--file", "x.img", "--sign-cert-id", "1b2c"];
+        world.run(create.iter().chain(options))
+    };
+    for file in ["p256.pem", "p256-sec1.pem"] {
+        let path = key(file);
+        run(&["--sign-key-path", &path]).code(1).stderr_has(&format!(
+            "error: the signing key `{path}` is on another curve than P-384 and P-521, the ones that image signatures \
+             know\nhint: sign with an RSA key of two primes, or an EC key on P-384 or P-521: "
+        ));
+    }
+    let path = key("ed25519.pem");
+    run(&["--sign-key-path", &path]).code(1).stderr_has("is neither an RSA key nor an EC key, or is damaged");
+    let path = key("p521-encrypted.pem");
+    run(&["--sign-key-path", &path]).code(1).stderr_has("is encrypted and there is no passphrase");
+    let path = key("p384.pem");
+    run(&["--sign-key-path", &path, "--sign-hash-method", "SHA-224"]).code(2).stderr_has("SHA-224");
+    assert!(world.identity().requests().is_empty());
+}

@@ -223,3 +223,124 @@ fn two_gibibytes_up_and_down_in_flat_memory() {
         assert!(run.peak_rss_kib() < 24 * 1024, "{} KiB", run.peak_rss_kib());
     }
 }
+
+/// A certificate of tests/keys.
+fn certificate(name: &str) -> String {
+    format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What OpenSSL signed: the bytes `abc`. Key type, hash method, signature.
+fn signatures() -> Vec<[&'static str; 3]> {
+    let lines = include_str!("../keys/signatures.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split(' ').collect::<Vec<_>>().try_into().unwrap()).collect()
+}
+
+/// Makes an image that claims to be signed so, and answers with its ID.
+fn signed(world: &World, data: &str, [key_type, hash, signature]: [&str; 3]) -> String {
+    world.file("data", data);
+    let properties = [
+        format!("img_signature={signature}"),
+        format!("img_signature_hash_method={hash}"),
+        format!("img_signature_key_type={key_type}"),
+        "img_signature_certificate_uuid=1b2c".to_owned(),
+    ];
+    let mut create = vec!["image", "create", "signed", "--disk-format", "raw", "--file", "data"];
+    create.extend(properties.iter().flat_map(|property| ["--property", property]));
+    create.extend(["-f", "value", "-c", "id"]);
+    let id = world.run(create).ok().stdout().trim().to_owned();
+    std::fs::remove_file(world.home.join("data")).unwrap();
+    id
+}
+
+// Not for a real Glance: it verifies signatures itself, with its key manager.
+#[test]
+fn a_signature_of_openssl_is_verified_and_other_data_gets_no_name() {
+    for world in [World::new(), World::served()] {
+        for signature in signatures() {
+            let path = certificate(match signature[0] {
+                "RSA-PSS" => "rsa-cert.pem",
+                "ECC_SECP384R1" => "p384-cert.pem",
+                _ => "p521-cert.pem",
+            });
+            let save = |id: &str| world.run(["image", "save", id, "--file", "out", "--verify-certificate", &path]);
+            save(&signed(&world, "abc", signature)).ok().stdout_is("").stderr_is("");
+            assert_eq!(std::fs::read(world.home.join("out")).unwrap(), b"abc");
+
+            world.file("out", "the old file");
+            let id = signed(&world, "abd", signature);
+            save(&id).code(1).stderr_is(&format!(
+                "error: the data of image `{id}` is not what was signed with the key of `{path}`\n\
+                 hint: do not use the data, unless `{path}` is not the certificate `1b2c` that the image names\n"
+            ));
+            assert_eq!(std::fs::read(world.home.join("out")).unwrap(), b"the old file");
+            assert_eq!(files(&world), ["out"]);
+            // What is on stdout cannot be taken back, but is not called good.
+            let piped = world.run(["image", "save", &id, "--verify-certificate", &path]);
+            piped.code(1).stdout_is("abd").stderr_has("is not what was signed");
+        }
+    }
+}
+
+#[test]
+fn a_signature_that_cannot_be_verified_keeps_nothing() {
+    let world = World::new();
+    let path = certificate("rsa-cert.pem");
+    let [key_type, hash, signature] = signatures()[0];
+    let plain = world.given_image("plain", b"abc");
+    for (id, words) in [
+        (plain["id"].as_str().unwrap().to_owned(), "has no `img_signature`, so it has no signature to verify\nhint: "),
+        (
+            signed(&world, "abc", [key_type, "SHA-224", signature]),
+            "is signed with the hash `SHA-224`, which rimg cannot",
+        ),
+        (signed(&world, "abc", ["DSA", hash, signature]), "is signed with `DSA`, which rimg cannot verify"),
+        (signed(&world, "abc", ["ECC_SECP384R1", hash, signature]), "is signed with `ECC_SECP384R1`, the key of the"),
+        (signed(&world, "abc", [key_type, "SHA-512", signature]), "is not what was signed with the key of"),
+    ] {
+        // Not even where the service's own digest is waived.
+        for waiver in [None, Some("--no-verify")] {
+            let save = ["image", "save", &id, "--file", "out", "--verify-certificate", &path];
+            world.run(save.into_iter().chain(waiver)).code(1).stderr_has(words);
+            assert!(files(&world).is_empty());
+        }
+    }
+    // The signature is verified without any digest of the service.
+    let id = signed(&world, "abc", [key_type, hash, signature]);
+    world.images().on("GET", "/v2/images/*").edit(|image| {
+        for field in ["os_hash_algo", "os_hash_value", "checksum"] {
+            image[field] = json!(null);
+        }
+    });
+    world.run(["image", "save", &id, "--no-verify", "--verify-certificate", &path]).ok().stdout_is("abc");
+}
+
+#[test]
+fn a_certificate_is_read_before_anything_is_asked() {
+    let world = World::new();
+    for (path, words) in [
+        ("nosuch.pem".to_owned(), "error: cannot read the certificate `nosuch.pem`: no such file or directory\n"),
+        (
+            certificate("p384.pem"),
+            "` holds no certificate in PEM form\nhint: name the file that begins with `-----BEGIN",
+        ),
+        (certificate("p256-cert.pem"), "` has a key on another curve than P-384 and P-521, the ones that image"),
+        (
+            certificate("ed25519-cert.pem"),
+            "` has neither an RSA key nor an EC key, so it verifies no image signature\n",
+        ),
+    ] {
+        let save = ["image", "save", "i", "--file", "out", "--verify-certificate", &path];
+        world.run(save).code(1).stderr_has(words);
+    }
+    assert!(world.identity().requests().is_empty());
+    assert!(files(&world).is_empty());
+}
+
+#[test]
+fn a_signed_image_that_is_not_verified_is_noted() {
+    let world = World::new();
+    let id = signed(&world, "abc", signatures()[0]);
+    let note = "note: the image is signed; its signature is not verified without `--verify-certificate`\n";
+    world.run(["image", "save", &id, "--file", "out"]).ok().stdout_is("").stderr_is(note);
+    world.run(["image", "save", &id, "--file", "out", "--quiet"]).ok().stderr_is("");
+}

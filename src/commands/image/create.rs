@@ -13,7 +13,7 @@ use crate::image::{Draft, Import, ImportMethod, ImportTo, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
 use crate::service::Content;
-use crate::signature::{self, KeyFile, Signer};
+use crate::signature::{HashMethod, KeyFile, Signer};
 use crate::terminal::printable;
 use crate::transfer::{Data, Rehash};
 
@@ -91,7 +91,7 @@ pub struct Create {
     #[arg(long)]
     progress: bool,
 
-    /// Sign the data with this RSA key, a PEM file
+    /// Sign the data with this key, a PEM file: RSA, or EC on P-384 or P-521
     #[arg(long, value_name = "FILE", requires = "sign_cert_id", value_hint = clap::ValueHint::FilePath)]
     sign_key_path: Option<String>,
 
@@ -102,6 +102,10 @@ pub struct Create {
     /// The first line of this file is the key's passphrase [env: RIMG_SIGN_KEY_PASSPHRASE; else asked for]
     #[arg(long, value_name = "FILE", requires = "sign_key_path", value_hint = clap::ValueHint::FilePath)]
     sign_key_passphrase_file: Option<String>,
+
+    /// Sign this digest of the data [default: SHA-256 for RSA, SHA-384 for P-384, SHA-512 for P-521]
+    #[arg(long, value_name = "METHOD", requires = "sign_key_path", value_enum, ignore_case = true)]
+    sign_hash_method: Option<HashMethod>,
 
     #[command(flatten)]
     protection: Protection,
@@ -311,7 +315,7 @@ impl Create {
             }
             (false, None) => None,
         };
-        let signer = file.unlock(passphrase.as_ref())?;
+        let signer = file.unlock(passphrase.as_ref(), self.sign_hash_method)?;
         Ok(Some(Signing { signer, certificate: certificate.clone(), data }))
     }
 
@@ -348,6 +352,7 @@ impl Create {
             ("--sign-key-path", self.sign_key_path.is_some()),
             ("--sign-cert-id", self.sign_cert_id.is_some()),
             ("--sign-key-passphrase-file", self.sign_key_passphrase_file.is_some()),
+            ("--sign-hash-method", self.sign_hash_method.is_some()),
             ("--property", !self.properties.is_empty()),
             ("--tag", !self.tags.is_empty()),
             ("--project", self.project.is_given()),
@@ -373,7 +378,7 @@ struct Signing {
 impl Signing {
     /// Hashes the data and signs the digest: the properties that say so.
     fn properties(self) -> Result<Vec<(String, String)>> {
-        let digest = self.data.digest(signature::DIGEST)?;
+        let digest = self.data.digest(self.signer.algorithm())?;
         let properties = self.signer.properties(&digest, &self.certificate)?;
         Ok(properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
@@ -436,10 +441,12 @@ mod tests {
 
     #[test]
     fn contradictions_are_usage_errors() {
-        for line in ["--file f --volume v", "--sign-key-path k", "--sign-cert-id c", "--sign-key-passphrase-file p"] {
+        let signing_alone = ["--sign-cert-id c", "--sign-key-passphrase-file p", "--sign-hash-method SHA-384"];
+        for line in ["--file f --volume v", "--sign-key-path k"].into_iter().chain(signing_alone) {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }
         assert!(parse("--file f --sign-key-path k --sign-cert-id c --sign-key-passphrase-file p").is_ok());
+        assert!(parse("--file f --sign-key-path k --sign-cert-id c --sign-hash-method sha-512").is_ok());
     }
 }

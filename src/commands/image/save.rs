@@ -4,6 +4,7 @@ use clap::Parser;
 
 use crate::context::Context;
 use crate::manager::Command;
+use crate::signature::{self, Certificate, Verifier};
 use crate::transfer::{Meter, Target, Verify, WriteTo};
 
 /// Save the data of an image to a file or stdout
@@ -12,10 +13,17 @@ use crate::transfer::{Meter, Target, Verify, WriteTo};
 /// service names, and only then put in its place: a failure leaves an old file
 /// as it was. On stdout the bytes are out before they can be verified; a
 /// mismatch is exit code 1.
+///
+/// With --verify-certificate the data must also be what was signed, by the
+/// properties img_signature, img_signature_hash_method and
+/// img_signature_key_type: RSA-PSS, or ECDSA on P-384 or P-521, with SHA-256,
+/// SHA-384 or SHA-512. The certificate is taken as it is: neither its dates nor
+/// who issued it are looked at.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image save cirros --file cirros.qcow2
-  rimg image save cirros | gzip > cirros.gz")]
+  rimg image save cirros | gzip > cirros.gz
+  rimg image save signed --file x.qcow2 --verify-certificate cert.pem")]
 pub struct Save {
     /// The image (name or ID)
     #[arg(value_name = "IMAGE", add = crate::manager::images())]
@@ -41,6 +49,10 @@ pub struct Save {
     #[arg(long, conflicts_with = "allow_md5_fallback")]
     no_verify: bool,
 
+    /// Verify the image's signature, too, with this X.509 certificate, a PEM file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    verify_certificate: Option<String>,
+
     /// Show progress also where stderr is no terminal: a line for each tenth
     #[arg(long)]
     progress: bool,
@@ -59,11 +71,18 @@ impl Command for Save {
             (false, true) => Verify::AllowMd5,
             (false, false) => Verify::Required,
         };
+        let certificate = self.verify_certificate.as_deref().map(Certificate::read).transpose()?;
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;
+        let signature = certificate.map(|certificate| Verifier::new(&image, certificate)).transpose()?;
+        if signature.is_none() && signature::is_signed(&image) {
+            ctx.note("the image is signed; its signature is not verified without `--verify-certificate`");
+        }
         let meter = Meter::new(image.size());
         let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress);
-        let saved = service.download(&image, WriteTo { target, meter }, verify, &self.store_preference).await;
+        let saved = service
+            .download(&image, WriteTo { target, meter }, verify, signature.as_ref(), &self.store_preference)
+            .await;
         drop(bar);
         Ok(saved?)
     }

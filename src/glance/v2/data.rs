@@ -10,6 +10,7 @@ use super::V2;
 use crate::error::{Error, Kind, Result};
 use crate::image::Image;
 use crate::service::{Content, IMPORT_LIMIT};
+use crate::signature::Verifier;
 use crate::transfer::{Algorithm, Data, Outgoing, Receiver, Rehash, Sent, Verify, WriteTo};
 
 /// How long the service may take to make an image active after it has all of
@@ -134,7 +135,14 @@ impl V2 {
     }
 
     /// The data of `image`, verified.
-    pub(super) async fn fetch(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()> {
+    pub(super) async fn fetch(
+        &self,
+        image: &Image,
+        to: WriteTo,
+        verify: Verify,
+        signature: Option<&Verifier>,
+        prefer: &[String],
+    ) -> Result<()> {
         let id = image.id();
         let expected = expected_sum(image, verify)?;
         let mut url = self.url(&["images", id, "file"])?;
@@ -155,7 +163,9 @@ impl V2 {
         if let Some(length) = length {
             to.meter.expect(length);
         }
-        let algorithms: Vec<_> = expected.iter().map(|(algorithm, _)| *algorithm).collect();
+        let signed = signature.map(Verifier::algorithm);
+        let mut algorithms: Vec<_> = expected.iter().map(|(algorithm, _)| *algorithm).chain(signed).collect();
+        algorithms.dedup();
         let mut receiver = Receiver::start(to, &algorithms);
         let moved = loop {
             match answer.chunk().await {
@@ -175,11 +185,18 @@ impl V2 {
         if let Some(length) = length.filter(|&length| length != received.size) {
             return Err(corrupt_copy(format!("{} of {length} bytes arrived", received.size)));
         }
-        for ((algorithm, ours), (_, theirs)) in received.digests.iter().zip(&expected) {
-            if !ours.eq_ignore_ascii_case(theirs) {
-                let name = algorithm.name();
+        let sum = |wanted: Algorithm| {
+            let found = received.digests.iter().find(|(algorithm, _)| *algorithm == wanted);
+            found.map(|(_, sum)| sum.as_str()).unwrap_or_default()
+        };
+        if let Some((algorithm, theirs)) = expected {
+            let (name, ours) = (algorithm.name(), sum(algorithm));
+            if !ours.eq_ignore_ascii_case(&theirs) {
                 return Err(corrupt_copy(format!("its {name} is {ours}, the service says {theirs}")));
             }
+        }
+        if let Some(signature) = signature {
+            signature.verify(sum(signature.algorithm()))?;
         }
         received.keep()
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request};
 use crate::image::{Changes, Draft, Fields, Filter, Image};
 use crate::service::{Content, ImageService};
+use crate::signature::Verifier;
 use crate::transfer::{Data, Verify, WriteTo};
 
 mod data;
@@ -279,8 +280,15 @@ impl ImageService for V2 {
         }
     }
 
-    async fn download(&self, image: &Image, to: WriteTo, verify: Verify, prefer: &[String]) -> Result<()> {
-        self.fetch(image, to, verify, prefer).await
+    async fn download(
+        &self,
+        image: &Image,
+        to: WriteTo,
+        verify: Verify,
+        signature: Option<&Verifier>,
+        prefer: &[String],
+    ) -> Result<()> {
+        self.fetch(image, to, verify, signature, prefer).await
     }
 }
 
