@@ -3,7 +3,7 @@
 //! command which needs no cloud never looks for one.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ pub struct Offered {
     /// The version.
     pub version: glance::Version,
 }
+
+/// How long a text may be that a command is given, in bytes.
+const TEXT_LIMIT: u64 = 16 << 20;
 
 /// One run of rimg.
 pub struct Context {
@@ -171,6 +174,23 @@ impl Context {
         }
     }
 
+    /// A text that a command is given: of `file`; of stdin for `-` and when no
+    /// file is named.
+    pub async fn text(&self, file: Option<&str>) -> Result<String> {
+        match file {
+            None | Some("-") if std::io::stdin().is_terminal() => {
+                Err(Error::usage("the text is read from stdin, but stdin is a terminal")
+                    .next("name a file with `--file`, or pipe the text in"))
+            }
+            None | Some("-") => self.aside(|| bounded_text("stdin", std::io::stdin())).await,
+            Some(path) => {
+                let file = File::open(path).map_err(|e| Error::io(format!("cannot read `{path}`"), &e))?;
+                let path = path.to_owned();
+                self.aside(move || bounded_text(&path, file)).await
+            }
+        }
+    }
+
     /// A secret that a command needs: the first line of `file`, else the
     /// environment's `variable`, else what is typed at `prompt`. `None` when
     /// none of these has it: nobody is asked where there is no terminal.
@@ -296,6 +316,16 @@ impl Context {
         let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
         glance::connect(http, endpoint, version.as_deref()).await
     }
+}
+
+/// All that `from` holds, if it is text.
+fn bounded_text(name: &str, from: impl Read) -> Result<String> {
+    let mut bytes = Vec::new();
+    from.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| Error::io(format!("cannot read `{name}`"), &e))?;
+    if bytes.len() as u64 > TEXT_LIMIT {
+        return Err(Error::new(Kind::Io, format!("`{name}` holds more than {} MiB", TEXT_LIMIT >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::new(Kind::Io, format!("`{name}` is not text in UTF-8")))
 }
 
 /// The first line of a file that holds a secret.

@@ -13,15 +13,17 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate, complete};
+use serde_json::Value;
 
 use super::shell::Shell;
 use super::{Entry, Globals, find, help};
 use crate::cloud::{Surroundings, cloud_names};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Image};
+use crate::image::{Fields, Filter, Image};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
+use crate::service::NamespaceFilter;
 use crate::terminal::steers;
 
 /// How long a look at the cloud may take while the user waits for the Tab key.
@@ -190,6 +192,21 @@ pub fn images() -> ArgValueCandidates {
     ArgValueCandidates::new(|| visible_images().unwrap_or_default())
 }
 
+/// The names of the namespaces of metadata definitions in that cloud, likewise;
+/// at the prompt there are none.
+pub fn namespaces() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let all = NamespaceFilter::default();
+        let found = from_cloud(async |ctx| in_time(async { ctx.images().await?.namespaces(&all).await }).await);
+        let text = |namespace: &Fields, key| namespace.get(key).and_then(Value::as_str).map(str::to_owned);
+        let candidate = |namespace: &Fields| {
+            let name = text(namespace, "namespace").filter(|name| is_plain(name))?;
+            Some(CompletionCandidate::new(name).help(text(namespace, "display_name").map(Into::into)))
+        };
+        found.unwrap_or_default().iter().filter_map(candidate).collect()
+    })
+}
+
 /// At the prompt, where the cloud is asked by who is signed in already.
 #[derive(Default)]
 enum Prompt {
@@ -240,10 +257,11 @@ pub fn forget_images() {
 }
 
 async fn listed(ctx: &Context) -> Option<Vec<Image>> {
-    let look = async {
-        let images = ctx.images().await?;
-        images.list(&Filter { limit: Some(1000), ..Filter::default() }).await
-    };
+    let newest = Filter { limit: Some(1000), ..Filter::default() };
+    in_time(async { ctx.images().await?.list(&newest).await }).await
+}
+
+async fn in_time<T>(look: impl Future<Output = Result<T>>) -> Option<T> {
     tokio::time::timeout(PATIENCE, look).await.ok()?.ok()
 }
 
@@ -259,26 +277,35 @@ fn visible_images() -> Option<Vec<CompletionCandidate>> {
     if at_prompt.is_some() {
         return at_prompt;
     }
+    Some(of_images(&from_cloud(listed)?))
+}
+
+/// What `look` finds in the cloud that the line names, or that the environment does.
+fn from_cloud<T>(look: impl AsyncFnOnce(&Context) -> Option<T>) -> Option<T> {
     let (_, line) = asked()?;
     let parser = Globals::augment(Command::new("rimg"));
     let globals = Globals::from_matches(&parser.try_get_matches_from(find::only_globals(line)).ok()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let found = runtime.block_on(async {
-        let log = Log::silent();
-        let ctx = Context::unattended(globals.cloud, log, Interrupt::listen().ok()?);
-        listed(&ctx).await
+        let ctx = Context::unattended(globals.cloud, Log::silent(), Interrupt::listen().ok()?);
+        look(&ctx).await
     });
     // A name may be looked up on a thread that cannot be stopped.
     runtime.shutdown_background();
-    Some(of_images(&found?))
+    found
+}
+
+/// Names come from other tenants: what could steer the terminal or be taken
+/// for an option is not offered.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('-') && !name.contains(steers)
 }
 
 fn of_images(images: &[Image]) -> Vec<CompletionCandidate> {
     let mut candidates = Vec::new();
     for image in images {
-        // Names come from other tenants: what could steer the terminal or be
-        // taken for an option is left to the ID.
-        let name = image.name().filter(|name| !name.is_empty() && !name.starts_with('-') && !name.contains(steers));
+        // The other ones are left to the ID.
+        let name = image.name().filter(|name| is_plain(name));
         if let Some(name) = name {
             candidates.push(CompletionCandidate::new(name).help(Some(image.status().to_owned().into())));
         }
@@ -305,7 +332,7 @@ mod tests {
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
         assert_eq!(completed("rimg "), "cached command configuration image serve versions complete help");
-        assert_eq!(completed("rimg image s"), "save set show stage stores");
+        assert_eq!(completed("rimg image s"), "save schema set show stage stores");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");

@@ -28,7 +28,7 @@ use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::output::{ListArgs, Record, ShowArgs, Sink, Table};
 
-pub use complete::{completions, images, words};
+pub use complete::{completions, images, namespaces, words};
 use globals::Globals;
 pub use pages::manual;
 

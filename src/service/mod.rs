@@ -11,6 +11,8 @@ mod image_cache;
 mod imports;
 mod locations;
 mod members;
+mod metadefs;
+mod schemas;
 mod stores;
 mod tasks;
 
@@ -21,6 +23,8 @@ pub use image_cache::{Cached, ImageCache, Part};
 pub use imports::{IMPORT_LIMIT, Imports};
 pub use locations::Locations;
 pub use members::Members;
+pub use metadefs::{Item, Metadefs, NamespaceFilter};
+pub use schemas::Schemas;
 pub use stores::Stores;
 pub use tasks::Tasks;
 
@@ -55,7 +59,7 @@ fn cannot(what: &str) -> Error {
 
 /// One image service of one cloud, signed in to.
 #[async_trait(?Send)]
-pub trait ImageService: Members + Imports + Tasks + Stores + Locations + ImageCache {
+pub trait ImageService: Members + Metadefs + Schemas + Imports + Tasks + Stores + Locations + ImageCache {
     /// Hands over the images that match, newest first, a page at a time.
     async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()>;
 

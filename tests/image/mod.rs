@@ -6,6 +6,7 @@ mod import;
 mod list;
 mod location;
 mod members;
+mod metadef;
 mod save;
 mod set;
 mod show;

@@ -141,4 +141,12 @@ impl Session {
         found.retain(|image| image["name"].as_str().is_some_and(|name| name.ends_with(suffix)));
         found
     }
+
+    /// The names of the metadata definition namespaces that end so.
+    pub fn namespaces_ending(&self, suffix: &str) -> Vec<String> {
+        let page = self.ask("GET", "/v2/metadefs/namespaces?limit=1000", &[], b"").unwrap().json();
+        let names =
+            page["namespaces"].as_array().unwrap().iter().map(|one| one["namespace"].as_str().unwrap().to_owned());
+        names.filter(|name| name.ends_with(suffix)).collect()
+    }
 }

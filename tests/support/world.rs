@@ -289,6 +289,11 @@ impl Drop for World {
             }
             let _ = admin.ask("DELETE", &path, &[], b"");
         }
+        for namespace in admin.namespaces_ending(&self.suffix) {
+            let path = format!("/v2/metadefs/namespaces/{namespace}");
+            admin.json("PUT", &path, &json!({"namespace": namespace, "protected": false}));
+            let _ = admin.ask("DELETE", &path, &[], b"");
+        }
     }
 }
 

@@ -21,6 +21,8 @@ mod image_cache;
 mod imports;
 mod locations;
 mod members;
+mod metadefs;
+mod schemas;
 mod stores;
 mod tasks;
 

@@ -1,4 +1,5 @@
 //! Nouns to bytes and back, for each version of the Images API. Pure: no
 //! connection, no clock.
 
+pub mod metadefs;
 pub mod v2;

@@ -1,0 +1,3 @@
+//! `image metadef object property …`
+
+pub mod show;

@@ -1,0 +1,7 @@
+//! `image metadef property …`
+
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod set;
+pub mod show;

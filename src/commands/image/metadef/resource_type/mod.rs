@@ -1,0 +1,4 @@
+//! `image metadef resource type …`
+
+pub mod association;
+pub mod list;

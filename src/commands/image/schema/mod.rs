@@ -1,0 +1,3 @@
+//! `image schema …`
+
+pub mod show;
