@@ -10,15 +10,13 @@ loopback is used. Read figures as ratios: the services share the machine.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
-import subprocess
 import tempfile
-import time
-import urllib.request
 import uuid
+
+from measure import api, measure, sign_in
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("dir", type=pathlib.Path)
@@ -33,53 +31,9 @@ clean = {name: value for name, value in os.environ.items() if not name.startswit
 environment = clean | {"OS_CLIENT_CONFIG_FILE": str(cloud / "clouds.yaml"), "OS_CLOUD": "devstack", "HOME": str(work)}
 
 
-def measure(command):
-    """Wall seconds, CPU seconds and peak MiB of one run."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, cwd=work)
-    peak, ended = 0, 0
-    # `ru_maxrss` begins with the size of this program, which forks; the mark of
-    # the process itself only grows, so the last look before the end is the peak.
-    while not ended:
-        try:
-            lines = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            peak = max([peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
-        except OSError:
-            pass
-        time.sleep(0.001)
-        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-    wall = time.perf_counter() - begun
-    if status != 0:
-        raise SystemExit(f"{' '.join(command)}\n{process.stderr.read().decode()}")
-    return wall, usage.ru_utime + usage.ru_stime, peak / 1024
-
-
-def api(method, url, token=None, document=None):
-    """One request to the services, for what curl needs around its transfer."""
-    request = urllib.request.Request(url, method=method, data=json.dumps(document).encode() if document else None,
-                                     headers={"Content-Type": "application/json", **({"X-Auth-Token": token} if token else {})})
-    with urllib.request.urlopen(request) as answer:
-        body = answer.read()
-        return answer.headers, json.loads(body) if body else None
-
-
-def sign_in():
-    """A token, and where Glance is."""
-    entry = (cloud / "clouds.yaml").read_text().split("  devstack:")[1]
-    auth_url = entry.split("auth_url:")[1].split()[0]
-    user = {"name": "demo", "domain": {"id": "default"}, "password": "secret"}
-    project = {"project": {"name": "demo", "domain": {"id": "default"}}}
-    headers, body = api("POST", f"{auth_url}/auth/tokens", document={
-        "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": project}})
-    [glance] = {endpoint["url"] for service in body["token"]["catalog"] if service["type"] == "image"
-                for endpoint in service["endpoints"] if endpoint["interface"] == "public"}
-    return headers["X-Subject-Token"], glance
-
-
 def rows():
     """Each row: its name, and a way for each program to do it once."""
-    token, glance = sign_in()
+    token, glance, _ = sign_in(cloud / "clouds.yaml")
     data = work / "data.raw"
     with open(data, "wb") as file:
         for _ in range(options.mib):
@@ -116,7 +70,7 @@ for work_name, programs in rows():
     results = {program: [] for program in programs}
     for _ in range(options.rounds):
         for program, command in programs.items():
-            results[program].append(measure(command()))
+            results[program].append(measure(command(), environment, work))
     base = statistics.median(wall for wall, _, _ in results["rimg"])
     for program, runs in results.items():
         wall, cpu, peak = (statistics.median(column) for column in zip(*runs))

@@ -137,12 +137,14 @@ pub struct Changes {
     pub remove: Vec<String>,
     /// Tags to add.
     pub add_tags: Vec<String>,
+    /// Whether the tags that are there go, at the same moment.
+    pub only_these_tags: bool,
 }
 
 impl Changes {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.remove.is_empty() && self.add_tags.is_empty()
+        self.set.is_empty() && self.remove.is_empty() && self.add_tags.is_empty() && !self.only_these_tags
     }
 }
 
@@ -163,6 +165,9 @@ pub struct Filter {
     pub hidden: bool,
     /// With all of these tags.
     pub tags: Vec<String>,
+    /// Fields that compare so: `size_min`, `checksum`, `created_at` …, in the
+    /// API's own words (<https://docs.openstack.org/api-ref/image/v2/#list-images>).
+    pub fields: Vec<(&'static str, String)>,
     /// With all of these property values.
     pub properties: BTreeMap<String, String>,
     /// Begin after the image of this ID, in the order of creation, newest first.

@@ -71,6 +71,11 @@ impl Failure {
         failure.header(http::header::ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// 405 for a reason, which is all that the answer says.
+    pub fn not_permitted(reason: &'static str, allowed: &'static str) -> Self {
+        Failure { explanation: reason.into(), ..Failure::method_not_allowed(allowed) }
+    }
+
     /// 409: the state of things forbids it.
     pub fn conflict(explanation: impl Into<Cow<'static, str>>) -> Self {
         Failure::new(StatusCode::CONFLICT, explanation)
@@ -120,6 +125,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with words of its own for the log.
+    #[must_use]
+    pub fn logged(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
     /// What happened, for the log.
     pub fn cause(&self) -> &str {
         match &self.cause {
@@ -154,6 +166,7 @@ impl Failure {
     fn text(&self, method: &Method, asked: &HeaderMap, escape: fn(&str) -> Cow<'_, str>) -> String {
         let detail = escape(&self.detail);
         match self.status {
+            StatusCode::METHOD_NOT_ALLOWED if !self.explanation.is_empty() => escape(&self.explanation).into_owned(),
             StatusCode::METHOD_NOT_ALLOWED => {
                 format!("The method {method} is not allowed for this resource. <br /><br />\n{detail}")
             }
@@ -253,8 +266,7 @@ impl Form {
                 serde_json::json!({"message": message, "code": status, "title": failure.title()}).to_string()
             }
             Form::Plain => {
-                let body = failure.text(method, asked, as_it_is).replace('\n', " ").replace("<br />", "\n");
-                format!("{status}\n\n{body}")
+                format!("{status}\n\n{}", without_tags(&failure.text(method, asked, as_it_is)))
             }
         }
     }
@@ -265,7 +277,7 @@ fn as_it_is(text: &str) -> Cow<'_, str> {
 }
 
 fn escape_html(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) {
+    if text.is_ascii() && !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -276,10 +288,32 @@ fn escape_html(text: &str) -> Cow<'_, str> {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#x27;"),
-            other => escaped.push(other),
+            letter if letter.is_ascii() => escaped.push(letter),
+            other => escaped.push_str(&format!("&#{};", u32::from(other))),
         }
     }
     Cow::Owned(escaped)
+}
+
+/// HTML as plain text: webob takes away all that looks like a tag, also where
+/// it is part of a reason.
+fn without_tags(html: &str) -> String {
+    let html = html.replace('\n', " ").replace('\r', "");
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html.as_str();
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        text.push_str(before);
+        let Some(end) = tag.find('>') else {
+            text.push_str(tag);
+            return text;
+        };
+        if tag.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("<br")) {
+            text.push('\n');
+        }
+        rest = &tag[end + 1..];
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -317,10 +351,21 @@ mod tests {
     }
 
     #[test]
+    fn each_form_writes_what_is_beyond_ascii_in_its_way() {
+        let failure = Failure::not_found("No image found with ID <x>größe 日");
+        let html = Form::Html.render(&failure, &Method::GET, &HeaderMap::new());
+        assert!(html.contains("ID &lt;x&gt;gr&#246;&#223;e &#26085;<br /><br />"), "{html}");
+        let plain = Form::Plain.render(&failure, &Method::GET, &HeaderMap::new());
+        assert_eq!(plain, "404 Not Found\n\nNo image found with ID größe 日\n\n   ");
+    }
+
+    #[test]
     fn statuses_with_their_own_words_name_what_was_sent() {
         let failure = Failure::method_not_allowed("GET");
         let html = Form::Html.render(&failure, &Method::PUT, &HeaderMap::new());
         assert!(html.contains("The method PUT is not allowed for this resource. <br /><br />\n\n </body>"), "{html}");
+        let html = Form::Html.render(&Failure::not_permitted("Why.", "GET"), &Method::PUT, &HeaderMap::new());
+        assert!(html.contains("</h1>\n  Why.\n </body>"), "{html}");
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain"))].into_iter().collect();
         let json = Form::Json.render(&Failure::unsupported_media_type("why"), &Method::PUT, &headers);
         assert!(

@@ -666,3 +666,31 @@ fn a_client_that_reads_nothing_is_let_go() {
     assert_eq!(get(&running, "/v2/images").status, 200);
     drop(deaf);
 }
+
+#[test]
+fn a_refusal_quotes_the_rule_that_is_broken_and_what_breaks_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = begin(directory.path(), Settings::default());
+    let message = |path: &str, body: Value| {
+        let answer = send(&running, "POST", path, "Accept: application/json\r\n", body.to_string().as_bytes());
+        assert_eq!(answer.status, 400);
+        answer.json()["message"].as_str().unwrap().trim_end().to_owned()
+    };
+    assert_eq!(
+        message("/v2/images", json!({"name": 3, "min_ram": "x", "a": "b"})),
+        "Provided object does not match schema 'image': 3 is not of type 'null', 'string'\n\n\
+         Failed validating 'type' in schema['properties']['name']:\n    {'type': ['null', 'string'],\n     \
+         'description': 'Descriptive name for the image',\n     'maxLength': 255}\n\n\
+         On instance['name']:\n    3<br /><br />"
+    );
+    let property = json!({"title": "it's", "type": "nosuch"});
+    assert_eq!(
+        message("/v2/metadefs/namespaces", json!({"namespace": "n", "properties": {"p": property}})),
+        "Provided object does not match schema 'namespace': 'nosuch' is not one of ['array', 'boolean', 'integer', \
+         'number', 'object', 'string', None]\n\n\
+         Failed validating 'enum' in schema['properties']['properties']['additionalProperties']['properties']['type']:\
+         \n    {'type': 'string',\n     'enum': ['array',\n              'boolean',\n              'integer',\n              \
+         'number',\n              'object',\n              'string',\n              None]}\n\n\
+         On instance['properties']['p']['type']:\n    'nosuch'<br /><br />"
+    );
+}

@@ -31,8 +31,15 @@ pub enum Route {
 /// One image service of one cloud, signed in to.
 #[async_trait(?Send)]
 pub trait ImageService: Members {
+    /// Hands over the images that match, newest first, a page at a time.
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()>;
+
     /// The images that match, newest first.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Image>>;
+    async fn list(&self, filter: &Filter) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        self.pages(filter, &mut |page| images.extend(page)).await?;
+        Ok(images)
+    }
 
     /// The one image of this ID or, failing that, of this name. An ID beats a
     /// name, a visible image beats a hidden one. Not found and ambiguous are

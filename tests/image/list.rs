@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{World, each_service};
+use crate::support::{World, each_service, each_whole_service};
 
 /// The names that a list shows, in its order, without the world's own suffix.
 fn names(world: &World, args: &[&str]) -> Vec<String> {
@@ -173,4 +173,41 @@ fn usage_errors_never_touch_the_network() {
         world.run(["image", "list"].iter().chain(args)).code(2).stdout_is("").stderr_has("error: ");
     }
     assert!(world.identity().requests().is_empty());
+}
+
+#[test]
+fn the_service_compares_sizes_sums_formats_and_times() {
+    each_whole_service(|world| {
+        let (small, large) = (world.name("small"), world.name("large"));
+        let image = world.given_image(&small, b"1234");
+        world.given_image(&large, &[7; 5000]);
+        let queued = world.name("queued");
+        world.run(["image", "create", &queued, "--disk-format", "qcow2", "--protected"]).ok();
+        let listed = |filters: &[&str]| {
+            let mut names: Vec<String> = Vec::new();
+            for name in [&small, &large, &queued] {
+                let line = ["image", "list", "--name", name, "-f", "value", "-c", "Name"];
+                let found = world.run([&line[..], filters].concat()).ok().stdout();
+                names.extend(
+                    found
+                        .lines()
+                        .filter(|line| !line.is_empty())
+                        .map(|line| line.split('-').next().unwrap().to_owned()),
+                );
+            }
+            names.join(" ")
+        };
+        assert_eq!(listed(&["--size-min", "5000"]), "large");
+        assert_eq!(listed(&["--size-max", "4"]), "small");
+        assert_eq!(listed(&["--checksum", image["checksum"].as_str().unwrap()]), "small");
+        assert_eq!(listed(&["--hash", image["os_hash_value"].as_str().unwrap()]), "small");
+        assert_eq!(listed(&["--disk-format", "qcow2"]), "queued");
+        assert_eq!(listed(&["--container-format", "bare", "--unprotected"]), "small large");
+        assert_eq!(listed(&["--protected"]), "queued");
+        assert_eq!(listed(&["--created-since", "2020-01-01", "--updated-since", "2020-01-01"]), "small large queued");
+        assert_eq!(listed(&["--created-before", "2020-01-01"]), "");
+        assert_eq!(listed(&["--updated-before", "2020-01-01T00:00:00Z"]), "");
+    });
+    let world = World::new();
+    world.run(["image", "list", "--created-since", "soon"]).code(2).stderr_has("`soon` is no time");
 }

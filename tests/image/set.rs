@@ -155,3 +155,17 @@ fn options_that_exclude_each_other() {
     }
     assert!(world.identity().requests().is_empty());
 }
+
+#[test]
+fn all_tags_are_replaced_in_one_step() {
+    each_service(|world| {
+        let name = world.name("i");
+        let image = world.given_image(&name, b"data");
+        let id = image["id"].as_str().unwrap();
+        world.run(["image", "set", id, "--tag", "a", "--tag", "b"]).ok();
+        world.run(["image", "set", id, "--no-tag", "--tag", "c"]).ok().stdout_is("").stderr_is("");
+        assert_eq!(world.image(id)["tags"], serde_json::json!(["c"]));
+        world.run(["image", "set", id, "--no-tag"]).ok();
+        assert_eq!(world.image(id)["tags"], serde_json::json!([]));
+    });
+}

@@ -1,9 +1,9 @@
 //! `image list`
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Parser;
+use clap::{Args, Parser};
 use serde_json::Value;
 
 use super::args;
@@ -76,6 +76,9 @@ pub struct List {
     #[arg(long)]
     hidden: bool,
 
+    #[command(flatten)]
+    fields: Fields,
+
     /// List more columns
     #[arg(long)]
     long: bool,
@@ -99,6 +102,89 @@ pub struct List {
     /// List at most so many images, the newest
     #[arg(long, value_name = "COUNT", hide = true)]
     max_items: Option<usize>,
+}
+
+/// What the service compares.
+#[derive(Debug, Args)]
+struct Fields {
+    /// List only images whose data has this MD5
+    #[arg(long, value_name = "MD5", help_heading = "Filters beyond openstack's")]
+    checksum: Option<String>,
+
+    /// List only images whose data has this digest (`os_hash_value`)
+    #[arg(long, value_name = "DIGEST", help_heading = "Filters beyond openstack's")]
+    hash: Option<String>,
+
+    /// List only images of this disk format
+    #[arg(long, value_name = "FORMAT", add = crate::manager::words(&args::DISK_FORMATS), help_heading = "Filters beyond openstack's")]
+    disk_format: Option<String>,
+
+    /// List only images of this container format
+    #[arg(long, value_name = "FORMAT", add = crate::manager::words(&args::CONTAINER_FORMATS), help_heading = "Filters beyond openstack's")]
+    container_format: Option<String>,
+
+    /// List only images that may not be deleted
+    #[arg(long, conflicts_with = "unprotected", help_heading = "Filters beyond openstack's")]
+    protected: bool,
+
+    /// List only images that may be deleted
+    #[arg(long, help_heading = "Filters beyond openstack's")]
+    unprotected: bool,
+
+    /// List only images of at least so many bytes
+    #[arg(long, value_name = "BYTES", help_heading = "Filters beyond openstack's")]
+    size_min: Option<u64>,
+
+    /// List only images of at most so many bytes
+    #[arg(long, value_name = "BYTES", help_heading = "Filters beyond openstack's")]
+    size_max: Option<u64>,
+
+    /// List only images created then or later: `2026-11-21`, `2026-11-21T20:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Filters beyond openstack's")]
+    created_since: Option<String>,
+
+    /// List only images created before then
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "created_since", help_heading = "Filters beyond openstack's")]
+    created_before: Option<String>,
+
+    /// List only images changed then or later
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Filters beyond openstack's")]
+    updated_since: Option<String>,
+
+    /// List only images not changed since before then
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "updated_since", help_heading = "Filters beyond openstack's")]
+    updated_before: Option<String>,
+}
+
+impl Fields {
+    /// In the words of the API.
+    fn compared(&self) -> Vec<(&'static str, String)> {
+        let protected = (self.protected || self.unprotected).then_some(self.protected);
+        let times = |operator: &str, time: &Option<String>| time.as_ref().map(|time| format!("{operator}:{time}"));
+        let all = [
+            ("checksum", self.checksum.clone()),
+            ("os_hash_value", self.hash.clone()),
+            ("disk_format", self.disk_format.clone()),
+            ("container_format", self.container_format.clone()),
+            ("protected", protected.map(|protected| protected.to_string())),
+            ("size_min", self.size_min.map(|bytes| bytes.to_string())),
+            ("size_max", self.size_max.map(|bytes| bytes.to_string())),
+            ("created_at", times("gte", &self.created_since).or_else(|| times("lt", &self.created_before))),
+            ("updated_at", times("gte", &self.updated_since).or_else(|| times("lt", &self.updated_before))),
+        ];
+        all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+    }
+}
+
+/// A day or a moment, as the API takes it: in UTC if nothing else is said.
+fn time(text: &str) -> std::result::Result<String, String> {
+    let day = || text.parse::<jiff::civil::Date>().ok().map(|day| day.to_datetime(jiff::civil::Time::midnight()));
+    let utc =
+        |moment: jiff::civil::DateTime| moment.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    let moment = text.parse::<jiff::Timestamp>().ok();
+    let moment = moment.or_else(|| utc(text.parse().ok()?)).or_else(|| utc(day()?));
+    let moment = moment.ok_or_else(|| format!("`{text}` is no time: write `2026-11-21` or `2026-11-21T20:00:00Z`"))?;
+    Ok(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// Words that the list itself uses in its query; a property of that name is
@@ -153,18 +239,49 @@ impl Command for List {
             owner,
             hidden: self.hidden,
             tags: self.tags.clone(),
+            fields: self.fields.compared(),
             properties: by_service.map(|(key, value)| (key.clone(), value.clone())).collect(),
             marker,
             limit: [self.limit, self.max_items].into_iter().flatten().filter(|count| *count > 0).min(),
         };
-        let mut images = service.list(&filter).await?;
-        images.retain(|image| wanted.iter().all(|(key, value)| has(image, key, value)));
+        // Of an image only what is shown or sorted by is kept: there may be many.
+        let shown = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).map(|(_, field)| *field);
+        let kept: BTreeSet<&str> = shown.chain(self.sort.0.iter().map(|(key, _)| key.as_str())).collect();
+        let mut images = Vec::new();
+        let mut take = |page: Vec<Image>| {
+            for mut image in page {
+                if wanted.iter().all(|(key, value)| has(&image, key, value)) {
+                    let fields = kept.iter().filter_map(|key| image.fields.remove_entry(*key)).collect();
+                    images.push(Image { fields });
+                }
+            }
+        };
+        service.pages(&filter, &mut take).await?;
         self.sort.sort(&mut images)?;
-        Ok(table(&images, self.long))
+        Ok(self.table(images))
     }
 }
 
 impl List {
+    fn shows(&self, heading: &str) -> bool {
+        self.long || matches!(heading, "ID" | "Name" | "Status")
+    }
+
+    fn table(&self, images: Vec<Image>) -> Table {
+        let columns: Vec<_> = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).collect();
+        let row = |mut image: Image| {
+            let mut cell = |field: &str| {
+                let value = image.fields.remove(field).unwrap_or_default();
+                if field == "tags" { Cell::list(value) } else { Cell::from(value) }
+            };
+            columns.iter().map(|(_, field)| cell(field)).collect()
+        };
+        Table {
+            columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
+            rows: images.into_iter().map(row).collect(),
+        }
+    }
+
     fn visibility(&self) -> Option<String> {
         let all = [
             (self.public, "public"),
@@ -202,19 +319,6 @@ const fn headings() -> [&'static str; COLUMNS.len()] {
         at += 1;
     }
     headings
-}
-
-fn table(images: &[Image], long: bool) -> Table {
-    let columns: Vec<_> =
-        COLUMNS.iter().filter(|(heading, _)| long || matches!(*heading, "ID" | "Name" | "Status")).collect();
-    let cell = |image: &Image, field: &str| {
-        let value = image.fields.get(field).cloned().unwrap_or_default();
-        if field == "tags" { Cell::list(value) } else { Cell::from(value) }
-    };
-    Table {
-        columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
-        rows: images.iter().map(|image| columns.iter().map(|(_, field)| cell(image, field)).collect()).collect(),
-    }
 }
 
 /// Names that openstacksdk gives to fields, which scripts may use in `--sort` and `--property`.
@@ -394,5 +498,18 @@ mod tests {
         }
         assert!(!has(&image, "min_disk", "1"));
         assert!(!has(&image, "absent", "1"));
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, read) in [
+            ("2026-11-21", "2026-11-21T00:00:00Z"),
+            ("2026-11-21T20:00:00Z", "2026-11-21T20:00:00Z"),
+            ("2026-11-21T20:00:00+02:00", "2026-11-21T18:00:00Z"),
+            ("2026-11-21T20:00:00", "2026-11-21T20:00:00Z"),
+        ] {
+            assert_eq!(time(text).unwrap(), read);
+        }
+        assert_eq!(time("soon").unwrap_err(), "`soon` is no time: write `2026-11-21` or `2026-11-21T20:00:00Z`");
     }
 }

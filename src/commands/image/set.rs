@@ -57,6 +57,10 @@ pub struct Set {
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
+    /// Remove the tags that the image has; with --tag, they are replaced in one step
+    #[arg(long)]
+    no_tag: bool,
+
     /// Architecture of the operating system
     #[arg(long)]
     architecture: Option<String>,
@@ -158,7 +162,8 @@ impl Set {
     }
 
     fn changes(&self) -> Result<Changes, Error> {
-        let mut changes = Changes { add_tags: self.tags.clone(), ..Changes::default() };
+        let tags = self.tags.clone();
+        let mut changes = Changes { add_tags: tags, only_these_tags: self.no_tag, ..Changes::default() };
         for (key, text) in &self.properties {
             changes.set.insert(key.clone(), args::field_value(key, text)?);
         }

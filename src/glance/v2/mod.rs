@@ -203,22 +203,21 @@ fn is_uuid(text: &str) -> bool {
 
 #[async_trait(?Send)]
 impl ImageService for V2 {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Image>> {
-        let mut images = Vec::new();
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()> {
         let mut marker = filter.marker.clone();
+        let mut left = filter.limit.unwrap_or(usize::MAX);
         loop {
-            let left = filter.limit.map_or(usize::MAX, |limit| limit.saturating_sub(images.len()));
             let mut url = self.url(&["images"])?;
             url.set_query(Some(&wire::query(filter, marker.as_deref(), left.min(wire::PAGE))));
             let answer = self.http.send(self.request(Method::GET, url)).await?.ok().await?;
-            let (page, next) = wire::page(answer.json().await?)?;
+            let (mut page, next) = wire::page(answer.json().await?)?;
+            page.truncate(left);
+            left -= page.len();
             let empty = page.is_empty();
-            images.extend(page);
-            images.truncate(filter.limit.unwrap_or(usize::MAX));
-            let full = filter.limit.is_some_and(|limit| images.len() >= limit);
+            take(page);
             // A service that repeats a marker would keep us here for ever.
-            if full || empty || next.is_none() || next == marker {
-                return Ok(images);
+            if left == 0 || empty || next.is_none() || next == marker {
+                return Ok(());
             }
             marker = next;
         }
@@ -259,7 +258,7 @@ impl ImageService for V2 {
             self.http.send(request).await?.ok().await?;
         }
         // One by one, so that tags which somebody else adds meanwhile stay.
-        for tag in &changes.add_tags {
+        for tag in changes.add_tags.iter().filter(|_| !changes.only_these_tags) {
             self.call(Method::PUT, &["images", id, "tags", tag]).await?;
         }
         Ok(())

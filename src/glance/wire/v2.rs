@@ -54,7 +54,8 @@ pub fn patch(changes: &Changes) -> Option<Value> {
     let path = |key: &str| format!("/{}", key.replace('~', "~0").replace('/', "~1"));
     let set = changes.set.iter().map(|(key, value)| json!({"op": "add", "path": path(key), "value": value}));
     let removed = changes.remove.iter().map(|key| json!({"op": "remove", "path": path(key)}));
-    let steps: Vec<Value> = set.chain(removed).collect();
+    let tags = changes.only_these_tags.then(|| json!({"op": "replace", "path": "/tags", "value": changes.add_tags}));
+    let steps: Vec<Value> = set.chain(removed).chain(tags).collect();
     (!steps.is_empty()).then_some(Value::Array(steps))
 }
 
@@ -84,6 +85,9 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> String {
     }
     for tag in &filter.tags {
         query.append_pair("tag", tag);
+    }
+    for (key, value) in &filter.fields {
+        query.append_pair(key, value);
     }
     for (key, value) in &filter.properties {
         query.append_pair(key, &literal(value));

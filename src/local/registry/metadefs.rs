@@ -231,12 +231,14 @@ impl Session<'_> {
         self.connection.prepare_cached("DELETE FROM metadef_namespaces WHERE number = ?1")?.execute([number]).map(drop)
     }
 
-    /// What the namespace defines of this kind, in the order it came.
+    /// What the namespace defines of this kind: objects and properties by name,
+    /// the rest in the order it came.
     pub fn items(&self, namespace: i64, kind: ItemKind) -> rusqlite::Result<Vec<Item>> {
         self.connection
             .prepare_cached(
                 "SELECT number, name, content, created_at, updated_at FROM metadef_items \
-                 WHERE namespace = ?1 AND kind = ?2 ORDER BY number",
+                 WHERE namespace = ?1 AND kind = ?2 \
+                 ORDER BY CASE WHEN kind IN ('object', 'property') THEN name END, number",
             )?
             .query_map(params![namespace, kind.name()], item_of)?
             .collect()

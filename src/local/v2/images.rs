@@ -6,10 +6,10 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{fields, patch, query};
+use super::{fields, patch, query, schemas};
 use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::caller::Caller;
@@ -92,10 +92,8 @@ pub fn time(microseconds: i64) -> String {
 /// `POST /v2/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     let body = asked.json(service.settings.limits.json_bytes).await?;
-    let Value::Object(fields) = body else {
-        return Err(Failure::bad_request("Provided object does not match schema 'image': it is not an object"));
-    };
-    check(service, &fields)?;
+    check(service, &body)?;
+    let Value::Object(fields) = body else { return Err(Failure::bad_request("Unexpected body type.")) };
     let caller = Arc::clone(&asked.caller);
     let image = service
         .write(move |service, session| {
@@ -138,18 +136,17 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
 }
 
 /// Refuses what a new image cannot be made of, before any of it is used.
-fn check(service: &Service, fields: &Map<String, Value>) -> Result<()> {
+fn check(service: &Service, fields: &Value) -> Result<()> {
     const LINKS: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
     const FACTS: [&str; 6] = ["checksum", "created_at", "size", "virtual_size", "status", "updated_at"];
     let read_only = |name: &str| Failure::forbidden(format!("Attribute '{name}' is read-only."));
-    let given = |names: &'static [&'static str]| names.iter().find(|name| fields.contains_key(**name));
+    let given = |names: &'static [&'static str]| names.iter().find(|name| fields.get(**name).is_some());
     if let Some(name) = given(&LINKS) {
         return Err(read_only(name));
     }
-    for (name, value) in fields {
-        fields::check(&service.settings, name, value)?;
-    }
-    for name in fields.keys().filter(|name| !fields::is_known(name)) {
+    schemas::check_image(&service.settings, fields)?;
+    let names = fields.as_object().into_iter().flatten().map(|(name, _)| name);
+    for name in names.filter(|name| !fields::is_known(name)) {
         if name.chars().count() > 255 {
             return Err(Failure::bad_request("Custom property should not be greater than 255 characters."));
         }
@@ -160,9 +157,9 @@ fn check(service: &Service, fields: &Map<String, Value>) -> Result<()> {
     if let Some(name) = given(&FACTS) {
         return Err(read_only(name));
     }
-    match fields.contains_key("locations") {
-        true => Err(Failure::forbidden("Attribute 'locations' is reserved.")),
-        false => Ok(()),
+    match fields.get("locations") {
+        Some(_) => Err(Failure::forbidden("Attribute 'locations' is reserved.")),
+        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::fields::python;
+use super::python;
 use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::caller::Caller;
@@ -50,7 +50,7 @@ pub async fn start(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
                 if allowed.is_none() {
                     let uri = match &wish.body["method"]["uri"] {
                         Value::String(uri) => uri.clone(),
-                        other => python(other),
+                        other => python::repr(other),
                     };
                     let words = format!("URI for web-download does not pass filtering: {uri}");
                     return Err(Failure::bad_request(words));
@@ -104,7 +104,7 @@ fn read(service: &Service, asked: &Asked, body: Value) -> Result<Wish> {
     let Some(name) = method.get("name") else { return bad("Import request requires a 'name' field.") };
     let known = service.settings.import_methods.iter().find(|known| name == known.as_str());
     let Some(method_name) = known else {
-        let name = name.as_str().map_or_else(|| python(name), str::to_owned);
+        let name = name.as_str().map_or_else(|| python::repr(name), str::to_owned);
         return Err(Failure::bad_request(format!("Unknown import method name '{name}'.")));
     };
     let flag = |name: &str, default| match body.get(name) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::fields;
+use super::schemas::LOCATION;
 use crate::local::Service;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{FileState, Status};
@@ -31,7 +31,7 @@ pub fn list(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
 /// be in without having come through this service, so it ends in a refusal.
 pub async fn add(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
     let body = asked.json(service.settings.limits.json_bytes).await?;
-    check(&body)?;
+    LOCATION.check(&json!({"add_location": body}))?;
     service.read(|session| {
         let image = service.image(session, &asked.caller, id)?;
         if image.status != Status::Queued {
@@ -42,38 +42,6 @@ pub async fn add(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<
         service.enforce("add_image_location", &asked.caller, &image)
     })?;
     Err(Failure::forbidden("http store must be enabled to use location API by normal user."))
-}
-
-/// Refuses (400) what is not a location.
-fn check(body: &Value) -> Result<()> {
-    const DIGESTS: [&str; 4] = ["sha1", "sha256", "sha512", "md5"];
-    let refuse =
-        |what: String| Err(Failure::bad_request(format!("Provided object does not match schema 'location': {what}")));
-    let Some(place) = body.as_object() else {
-        return refuse(format!("{} is not of type 'object'", fields::python(body)));
-    };
-    match place.get("url") {
-        None => return refuse("'url' is a required property".to_owned()),
-        Some(url) if !url.is_string() => return refuse(format!("{} is not of type 'string'", fields::python(url))),
-        Some(_) => {}
-    }
-    let Some(digest) = place.get("validation_data") else { return Ok(()) };
-    let Some(digest) = digest.as_object() else {
-        return refuse(format!("{} is not of type 'object'", fields::python(digest)));
-    };
-    if let Some(name) = digest.keys().find(|name| !matches!(name.as_str(), "os_hash_algo" | "os_hash_value")) {
-        return refuse(format!("Additional properties are not allowed ('{name}' was unexpected)"));
-    }
-    match (digest.get("os_hash_algo"), digest.get("os_hash_value")) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => refuse("'os_hash_algo' is a dependency of 'os_hash_value'".to_owned()),
-        (Some(_), None) => refuse("'os_hash_value' is a dependency of 'os_hash_algo'".to_owned()),
-        (Some(name), Some(value)) => match (name.as_str(), value.as_str()) {
-            (Some(name), Some(value)) if DIGESTS.contains(&name) && value.chars().count() <= 128 => Ok(()),
-            (Some(known), _) if DIGESTS.contains(&known) => refuse(format!("{} is too long", fields::python(value))),
-            _ => refuse(format!("{} is not one of ['{}']", fields::python(name), DIGESTS.join("', '"))),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -94,7 +62,7 @@ mod tests {
             (json!({"url": "x", "validation_data": {"more": "z"}}), false),
             (json!({"url": "x", "validation_data": null}), false),
         ] {
-            assert_eq!(check(&body).is_ok(), good, "{body}");
+            assert_eq!(LOCATION.check(&json!({"add_location": body})).is_ok(), good, "{body}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod members;
 pub mod metadefs;
 mod page;
 mod patch;
+mod python;
 mod query;
 mod schemas;
 mod stores;

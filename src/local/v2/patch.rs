@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use serde_json::Value;
 
-use super::fields;
+use super::{fields, python};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::protection::Act;
@@ -92,7 +92,7 @@ fn read_one(settings: &Settings, is_old: bool, change: &Value) -> Result<Change>
             Some(name) => name,
         };
         let Some(name) = OPERATIONS.into_iter().find(|known| name.as_str() == Some(known)) else {
-            let name = name.as_str().map_or_else(|| fields::python(name), str::to_owned);
+            let name = name.as_str().map_or_else(|| python::repr(name), str::to_owned);
             return bad(format!("Invalid operation: `{name}`. {one_of}"));
         };
         (name, change.get("path"))

@@ -3,16 +3,18 @@
 //! `schemas.json` is what Glance 33 answers to `/v2/schemas/...`, by what
 //! follows there (<https://docs.openstack.org/api-ref/image/v2/#image-schemas>).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::fields::python;
-use crate::local::Service;
+use super::fields::is_uuid;
+use super::python;
 use crate::local::failure::{Failure, Result};
 use crate::local::server::{Payload, json as as_json};
+use crate::local::{Service, Settings};
 
 static SCHEMAS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas.json")).unwrap_or_default());
@@ -24,31 +26,68 @@ pub fn is_one(name: &str) -> bool {
 
 /// `GET /v2/schemas/{name}`
 pub fn show(service: &Service, name: &str) -> Result<Response<Payload>> {
-    let mut schema = SCHEMAS.get(name).cloned().ok_or_else(Failure::nothing_here)?;
-    let formats = |formats: &[String]| -> Value {
-        let names = formats.iter().map(|format| Value::from(format.as_str()));
-        std::iter::once(Value::Null).chain(names).collect()
-    };
-    for image in ["/properties", "/properties/images/items/properties"] {
-        if let Some(properties) = schema.pointer_mut(image).filter(|_| name.starts_with("image")) {
-            for (field, allowed) in [
-                ("disk_format", &service.settings.disk_formats),
-                ("container_format", &service.settings.container_formats),
-            ] {
-                if let Some(field) = properties.get_mut(field) {
-                    field["enum"] = formats(allowed);
-                }
+    Ok(as_json(StatusCode::OK, with_formats(name, &service.settings)?.as_ref()))
+}
+
+/// The schema of this name, with the formats that the settings allow.
+fn with_formats(name: &str, settings: &Settings) -> Result<Cow<'static, Value>> {
+    let mut schema = Cow::Borrowed(SCHEMAS.get(name).ok_or_else(Failure::nothing_here)?);
+    for (field, allowed) in [("disk_format", &settings.disk_formats), ("container_format", &settings.container_formats)]
+    {
+        for properties in ["/properties", "/properties/images/items/properties"] {
+            let place = format!("{properties}/{field}/enum");
+            let names = || std::iter::once(Value::Null).chain(allowed.iter().map(|format| format.as_str().into()));
+            let differs = |known: &Value| !known.as_array().is_some_and(|known| names().eq(known.iter().cloned()));
+            if name.starts_with("image")
+                && schema.pointer(&place).is_some_and(differs)
+                && let Some(formats) = schema.to_mut().pointer_mut(&place)
+            {
+                *formats = names().collect();
             }
         }
     }
-    Ok(as_json(StatusCode::OK, &schema))
+    Ok(schema)
 }
 
-/// The schema of a list of tags, which is told nowhere.
-static TAG_LIST: LazyLock<Value> = LazyLock::new(|| {
-    json!({"properties": {"tags": {"type": "array", "items": {
-        "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
-        "additionalProperties": false}}}, "additionalProperties": false, "required": ["tags"]})
+/// The schemas that are told nowhere: a list of tags, and a location of data.
+static UNTOLD: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    let schemas = json!({
+        "tags": {"properties": {"tags": {"type": "array", "items": {
+            "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
+            "additionalProperties": false}}}, "additionalProperties": false, "required": ["tags"]},
+        "location": {"name": "location", "properties": {"add_location": {
+            "type": "object",
+            "description": "Values of location url, do_secure_hash and validation_data for new add location API",
+            "properties": {
+                "url": {
+                    "type": "string",
+                    "readOnly": true,
+                    "description": "The URL of the new location to be added in the image.",
+                },
+                "validation_data": {
+                    "description": "Values to be used to populate the corresponding image properties.do_secure_hash \
+                        is not True then image checksum and hash will not be calculated so it is the responsibility \
+                        of the consumer of location ADD API to provide the correct values in the validation_data \
+                        parameter",
+                    "type": "object",
+                    "writeOnly": true,
+                    "additionalProperties": false,
+                    "properties": {
+                        "os_hash_algo": {
+                            "type": "string", "maxLength": 64, "enum": ["sha1", "sha256", "sha512", "md5"],
+                        },
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "dependentRequired": {"os_hash_value": ["os_hash_algo"], "os_hash_algo": ["os_hash_value"]},
+                },
+            },
+            "required": ["url"],
+        }}, "additionalProperties": {"type": "string"}},
+    });
+    match schemas {
+        Value::Object(schemas) => schemas,
+        _ => Map::new(),
+    }
 });
 
 /// What to hold a request against.
@@ -72,107 +111,244 @@ pub const ASSOCIATION: Schema = Schema { path: "metadefs/resource_type", name: "
 pub const TAG: Schema = Schema { path: "metadefs/tag", name: "tag" };
 /// Tags.
 pub const TAGS: Schema = Schema { path: "", name: "tags" };
+/// A location of data, as `add_location`.
+pub const LOCATION: Schema = Schema { path: "", name: "location" };
 /// A task.
 pub const TASK: Schema = Schema { path: "task", name: "task" };
 
 impl Schema {
     /// Refuses (400) a value that is not as it should be.
     pub fn check(self, value: &Value) -> Result<()> {
-        let root = SCHEMAS.get(self.path).unwrap_or(&TAG_LIST);
-        let refused = |reason: String| {
-            Failure::bad_request(format!("Provided object does not match schema '{}': {reason}", self.name))
-        };
-        if !value.is_object() {
-            return Err(refused(format!("{} is not of type 'object'", python(value))));
+        check(self.name, self.root(), value)
+    }
+
+    fn root(self) -> &'static Value {
+        SCHEMAS.get(self.path).or(UNTOLD.get(self.name)).unwrap_or(&Value::Null)
+    }
+}
+
+/// Whether every image has this field.
+pub fn is_field_of_image(name: &str) -> bool {
+    let properties = SCHEMAS.get("image").and_then(|schema| schema.get("properties"));
+    properties.is_some_and(|properties| properties.get(name).is_some())
+}
+
+/// Refuses (400) fields of an image that cannot hold what they are given.
+pub fn check_image(settings: &Settings, fields: &Value) -> Result<()> {
+    check("image", with_formats("image", settings)?.as_ref(), fields)
+}
+
+fn check(name: &str, schema: &Value, value: &Value) -> Result<()> {
+    if !value.is_object() {
+        let words =
+            format!("Provided object does not match schema '{name}': {} is not of type 'object'", python::repr(value));
+        return Err(Failure::bad_request(words));
+    }
+    let mut search = Search { root: schema, path: Vec::new(), places: Vec::new(), found: None };
+    search.look(schema, value);
+    search.found.map_or(Ok(()), |wrong| Err(wrong.refusal(name)))
+}
+
+/// A step into a value or a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+/// A rule that is broken.
+struct Wrong<'a> {
+    /// Where in the value.
+    path: Vec<Step<'a>>,
+    value: &'a Value,
+    /// Where in the schema, as far as references go.
+    places: Vec<Step<'a>>,
+    schema: &'a Value,
+    keyword: &'a str,
+    rule: &'a Value,
+    /// Whether the value is at least of the type that the schema wants.
+    is_of_type: bool,
+}
+
+impl Wrong<'_> {
+    /// What is wrong, in the words of Python's jsonschema.
+    fn reason(&self) -> String {
+        let value = python::repr(self.value);
+        let rule = python::repr(self.rule);
+        match (self.keyword, self.rule) {
+            ("type", Value::Array(types)) => {
+                let types: Vec<String> = types.iter().map(python::repr).collect();
+                format!("{value} is not of type {}", types.join(", "))
+            }
+            ("type", _) => format!("{value} is not of type {rule}"),
+            ("enum", _) => format!("{value} is not one of {rule}"),
+            ("pattern", _) => format!("{value} does not match {rule}"),
+            ("maxLength", _) => format!("{value} is too long"),
+            ("minLength" | "minItems", one) if one.as_u64() == Some(1) => format!("{value} should be non-empty"),
+            ("minLength" | "minItems", _) => format!("{value} is too short"),
+            ("minimum", _) => format!("{value} is less than the minimum of {rule}"),
+            ("uniqueItems", _) => format!("{value} has non-unique elements"),
+            ("required", _) => {
+                let missing = missing(self.rule, self.value).map(|name| python::repr(&name.into()));
+                format!("{} is a required property", missing.unwrap_or_default())
+            }
+            ("dependentRequired", _) => {
+                let (name, needed) = lonely(self.rule, self.value).unwrap_or_default();
+                format!("{} is a dependency of {}", python::repr(&needed.into()), python::repr(&name.into()))
+            }
+            _ => {
+                let mut names = extra(self.schema, self.value);
+                names.sort_unstable();
+                let verb = if names.len() == 1 { "was" } else { "were" };
+                let names: Vec<String> = names.into_iter().map(|name| python::repr(&name.into())).collect();
+                let names = names.join(", ");
+                format!("Additional properties are not allowed ({names} {verb} unexpected)")
+            }
         }
-        let mut errors = Vec::new();
-        find(root, root, value, 0, &mut errors);
-        // The one that is nearest to the top says most.
-        errors.sort_by_key(|(depth, _)| *depth);
-        match errors.into_iter().next() {
-            None => Ok(()),
-            Some((_, reason)) => Err(refused(reason)),
+    }
+
+    fn refusal(&self, name: &str) -> Failure {
+        let reason = format!("Provided object does not match schema '{name}': {}", self.reason());
+        let place = |steps: &[Step]| -> String {
+            let step = |step: &Step| match step {
+                Step::Name(name) => format!("[{}]", python::repr(&Value::from(*name))),
+                Step::Index(index) => format!("[{index}]"),
+            };
+            steps.iter().map(step).collect()
+        };
+        let indented = |value: &Value| python::pretty(value).replace('\n', "\n    ");
+        let explanation = format!(
+            "{reason}\n\nFailed validating '{}' in schema{}:\n    {}\n\nOn instance{}:\n    {}",
+            self.keyword,
+            place(&self.places),
+            indented(self.schema),
+            place(&self.path),
+            indented(self.value)
+        );
+        Failure::bad_request(explanation).logged(reason)
+    }
+}
+
+/// A search for the broken rule that says most: as much of JSON Schema as the
+/// schemas use, and the choice that Python's jsonschema makes.
+struct Search<'a> {
+    root: &'a Value,
+    path: Vec<Step<'a>>,
+    places: Vec<Step<'a>>,
+    found: Option<Wrong<'a>>,
+}
+
+impl<'a> Search<'a> {
+    /// Looks further in, at a part of the value by a part of the schema.
+    fn enter(&mut self, path: Option<Step<'a>>, place: &[Step<'a>], schema: &'a Value, value: &'a Value) {
+        let (path_length, places_length) = (self.path.len(), self.places.len());
+        self.path.extend(path);
+        self.places.extend(place);
+        self.look(schema, value);
+        self.path.truncate(path_length);
+        self.places.truncate(places_length);
+    }
+
+    fn look(&mut self, schema: &'a Value, value: &'a Value) {
+        let number = |value: &Value| value.as_f64().unwrap_or_default();
+        for (keyword, rule) in schema.as_object().into_iter().flatten() {
+            let keyword = keyword.as_str();
+            let here = Step::Name(keyword);
+            let is_broken = match (keyword, value) {
+                ("$ref", _) => {
+                    let target = rule.as_str().and_then(|path| self.root.pointer(path.trim_start_matches('#')));
+                    if let Some(target) = target {
+                        self.enter(None, &[], target, value);
+                    }
+                    false
+                }
+                ("allOf", _) => {
+                    for (index, part) in rule.as_array().into_iter().flatten().enumerate() {
+                        self.enter(None, &[here, Step::Index(index)], part, value);
+                    }
+                    false
+                }
+                ("items", Value::Array(items)) => {
+                    for (index, item) in items.iter().enumerate() {
+                        self.enter(Some(Step::Index(index)), &[here], rule, item);
+                    }
+                    false
+                }
+                ("properties", Value::Object(fields)) => {
+                    for (name, schema) in rule.as_object().into_iter().flatten() {
+                        if let Some(field) = fields.get(name) {
+                            self.enter(Some(Step::Name(name)), &[here, Step::Name(name)], schema, field);
+                        }
+                    }
+                    false
+                }
+                ("additionalProperties", Value::Object(fields)) if rule.is_object() => {
+                    for name in extra(schema, value) {
+                        if let Some(field) = fields.get(name) {
+                            self.enter(Some(Step::Name(name)), &[here], rule, field);
+                        }
+                    }
+                    false
+                }
+                ("additionalProperties", _) => *rule == Value::Bool(false) && !extra(schema, value).is_empty(),
+                ("type", _) => !is_of(rule, value),
+                ("enum", _) => !rule.as_array().is_some_and(|allowed| allowed.contains(value)),
+                // The only pattern that there is.
+                ("pattern", Value::String(text)) => !is_uuid(text),
+                ("maxLength", Value::String(text)) => text.chars().count() as f64 > number(rule),
+                ("minLength", Value::String(text)) => (text.chars().count() as f64) < number(rule),
+                ("minimum", Value::Number(_)) => number(value) < number(rule),
+                ("minItems", Value::Array(items)) => (items.len() as f64) < number(rule),
+                ("uniqueItems", Value::Array(items)) => *rule == Value::Bool(true) && has_twice(items),
+                ("required", Value::Object(_)) => missing(rule, value).is_some(),
+                ("dependentRequired", Value::Object(_)) => lonely(rule, value).is_some(),
+                _ => false,
+            };
+            if is_broken {
+                let is_of_type = schema.get("type").is_some_and(|types| is_of(types, value));
+                self.note(is_of_type, |search| Wrong {
+                    path: search.path.clone(),
+                    value,
+                    places: search.places.clone(),
+                    schema,
+                    keyword,
+                    rule,
+                    is_of_type,
+                });
+            }
+        }
+    }
+
+    /// Keeps what is nearer to the top of the value; there, what comes last in
+    /// it; and there, what is not even of the right type.
+    fn note(&mut self, is_of_type: bool, wrong: impl FnOnce(&Self) -> Wrong<'a>) {
+        let is_better = self.found.as_ref().is_none_or(|known| {
+            let rank = known.path.len().cmp(&self.path.len());
+            rank.then_with(|| self.path.cmp(&known.path)).then(known.is_of_type.cmp(&is_of_type)).is_gt()
+        });
+        if is_better {
+            self.found = Some(wrong(self));
         }
     }
 }
 
-/// Finds what is wrong with `value`: as much of JSON Schema as the schemas use.
-fn find(root: &Value, schema: &Value, value: &Value, depth: usize, errors: &mut Vec<(usize, String)>) {
-    let Some(schema) = schema.as_object() else { return };
-    for (keyword, rule) in schema {
-        let mut wrong = |reason: String| errors.push((depth, reason));
-        let number = |value: &Value| value.as_f64().unwrap_or_default();
-        match (keyword.as_str(), value) {
-            ("$ref", _) => {
-                let target = rule.as_str().and_then(|path| root.pointer(path.trim_start_matches('#')));
-                if let Some(target) = target {
-                    find(root, target, value, depth, errors);
-                }
-            }
-            ("allOf", _) => {
-                for part in rule.as_array().into_iter().flatten() {
-                    find(root, part, value, depth, errors);
-                }
-            }
-            ("type", _) if !is_of(rule, value) => {
-                let types: Vec<String> = match rule {
-                    Value::Array(types) => types.iter().map(python).collect(),
-                    one => vec![python(one)],
-                };
-                wrong(format!("{} is not of type {}", python(value), types.join(", ")));
-            }
-            ("enum", _) if !rule.as_array().is_some_and(|allowed| allowed.contains(value)) => {
-                wrong(format!("{} is not one of {}", python(value), python(rule)));
-            }
-            ("maxLength", Value::String(text)) if text.chars().count() as f64 > number(rule) => {
-                wrong(format!("{} is too long", python(value)));
-            }
-            ("minimum", Value::Number(_)) if number(value) < number(rule) => {
-                wrong(format!("{} is less than the minimum of {}", python(value), python(rule)));
-            }
-            ("minItems", Value::Array(items)) if (items.len() as f64) < number(rule) => {
-                wrong(format!("{} should be non-empty", python(value)));
-            }
-            ("uniqueItems", Value::Array(items)) if *rule == Value::Bool(true) && has_twice(items) => {
-                wrong(format!("{} has non-unique elements", python(value)));
-            }
-            ("items", Value::Array(items)) => {
-                items.iter().for_each(|item| find(root, rule, item, depth + 1, errors));
-            }
-            ("required", Value::Object(fields)) => {
-                for name in rule.as_array().into_iter().flatten() {
-                    if name.as_str().is_some_and(|name| !fields.contains_key(name)) {
-                        wrong(format!("{} is a required property", python(name)));
-                    }
-                }
-            }
-            ("properties", Value::Object(fields)) => {
-                for (name, schema) in rule.as_object().into_iter().flatten() {
-                    if let Some(field) = fields.get(name) {
-                        find(root, schema, field, depth + 1, errors);
-                    }
-                }
-            }
-            ("additionalProperties", Value::Object(fields)) => {
-                let known = schema.get("properties").and_then(Value::as_object);
-                let extra = fields.iter().filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name)));
-                if *rule == Value::Bool(false) {
-                    let names: Vec<String> = extra.map(|(name, _)| python(&Value::from(name.as_str()))).collect();
-                    match &names[..] {
-                        [] => {}
-                        names => wrong(format!(
-                            "Additional properties are not allowed ({} {} unexpected)",
-                            names.join(", "),
-                            if names.len() == 1 { "was" } else { "were" }
-                        )),
-                    }
-                } else {
-                    extra.for_each(|(_, field)| find(root, rule, field, depth + 1, errors));
-                }
-            }
-            _ => {}
-        }
-    }
+/// The first name that must be there and is not.
+fn missing<'a>(required: &'a Value, value: &Value) -> Option<&'a str> {
+    let mut names = required.as_array().into_iter().flatten().filter_map(Value::as_str);
+    names.find(|name| value.get(name).is_none())
+}
+
+/// The first name that is there without another that must be with it, and that other.
+fn lonely<'a>(rule: &'a Value, value: &Value) -> Option<(&'a str, &'a str)> {
+    let mut names = rule.as_object().into_iter().flatten().filter(|(name, _)| value.get(name).is_some());
+    names.find_map(|(name, required)| Some((name.as_str(), missing(required, value)?)))
+}
+
+/// The names in a value that the schema does not tell of.
+fn extra<'a>(schema: &Value, value: &'a Value) -> Vec<&'a str> {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let names = value.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    names.filter(|name| known.is_none_or(|known| !known.contains_key(*name))).collect()
 }
 
 /// Whether an item comes twice, in a time that grows with their number alone.
@@ -209,6 +385,9 @@ mod tests {
         assert_eq!(SCHEMAS.len(), 16);
         for schema in [NAMESPACE, OBJECT, PROPERTY, ASSOCIATION, TAG, TASK] {
             assert!(is_one(schema.path), "{schema:?}");
+        }
+        for schema in [TAGS, LOCATION] {
+            assert!(schema.root().is_object(), "{schema:?}");
         }
     }
 

@@ -112,10 +112,15 @@ pub fn show(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
 /// `DELETE /v2/tasks/{id}`: tasks go by themselves.
 pub fn delete(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     enforce(service, asked)?;
-    Err(Failure::method_not_allowed("GET"))
+    const REASON: &str = "This operation is currently not permitted on Glance Tasks. They are auto deleted after \
+                          reaching the time based on their expires_at property.";
+    Err(Failure::not_permitted(REASON, "GET"))
 }
 
-/// `POST /v2/tasks`
+/// `POST /v2/tasks`: there are no tasks here but the imports of images' data,
+/// and those begin elsewhere. Glance takes a task to make an image as well
+/// (which by default only an administrator may ask for, and which fails where
+/// there is no qemu-img); here, what makes sense of one is refused at once.
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     enforce(service, asked)?;
     let body = asked.json(service.settings.limits.json_bytes).await?;
@@ -125,20 +130,19 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
         }
     }
     TASK.check(&body)?;
-    let bad = |words: String| Err(Failure::bad_request(words));
-    match body["input"]["import_from"].as_str().unwrap_or_default() {
-        "" => bad("Invalid location: None".to_owned()),
+    let from = body["input"]["import_from"].as_str().unwrap_or_default();
+    Err(Failure::bad_request(match from {
+        _ if body["type"] != "import" => UNSUPPORTED,
+        "" => "Invalid location: None",
         from if from.starts_with("file:///") || from.starts_with("filesystem:///") => {
-            bad("File based imports are not allowed. Please use a non-local source of image data.".to_owned())
+            "File based imports are not allowed. Please use a non-local source of image data."
         }
-        from if from.starts_with("http://") || from.starts_with("https://") => {
-            bad("Tasks that make images are not supported at this site: import the data of an image.".to_owned())
-        }
-        _ => bad("The given uri is not valid. Please specify a valid uri from the following list of supported uri \
-                  ['http']"
-            .to_owned()),
-    }
+        from if from.starts_with("http://") || from.starts_with("https://") => UNSUPPORTED,
+        _ => "The given uri is not valid. Please specify a valid uri from the following list of supported uri ['http']",
+    }))
 }
+
+const UNSUPPORTED: &str = "Tasks that make images are not supported at this site: import the data of an image.";
 
 /// `GET /v2/images/{id}/tasks`
 pub fn of_image(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

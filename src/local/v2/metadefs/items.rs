@@ -313,7 +313,6 @@ pub async fn objects(service: &Arc<Service>, asked: &mut Asked, of: &str) -> Res
         let mut found = Vec::new();
         if enforce(service, &caller, "get_metadef_object", Some(&namespace)).is_ok() {
             found = session.items(namespace.number, ItemKind::Object)?;
-            found.sort_by(|a, b| a.name.cmp(&b.name));
         }
         let found: Vec<Value> = found.iter().map(|item| view_object(&namespace, item, "")).collect();
         Ok(as_json(StatusCode::OK, &json!({"objects": found, "schema": "v2/schemas/metadefs/objects"})))

@@ -263,8 +263,7 @@ pub async fn show(service: &Arc<Service>, asked: &mut Asked, name: &str) -> Resu
                 view.insert(field.to_owned(), list.into());
             }
         };
-        let mut objects = session.items(namespace.number, ItemKind::Object)?;
-        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        let objects = session.items(namespace.number, ItemKind::Object)?;
         put("objects", objects.iter().map(|item| items::view_object(&namespace, item, &prefix)).collect());
         put("resource_type_associations", associations.iter().map(items::view_association).collect());
         let tags = session.items(namespace.number, ItemKind::Tag)?;
