@@ -153,3 +153,74 @@ fn no_option_is_parsed_and_ignored() {
     let allowed: BTreeSet<_> = WITHOUT_EFFECT.iter().map(|(file, field)| (*file, (*field).to_owned())).collect();
     assert_eq!(ignored, allowed);
 }
+
+/// What `glance` 4.13 (python-glanceclient) has and `openstack` lacks, and
+/// what it is called here: the command, and the options that go with it.
+const GLANCE: &[(&str, &str, &[&str])] = &[
+    ("image-upload", "image upload", &["file", "size", "progress", "store"]),
+    (
+        "image-create-via-import",
+        "image create",
+        &[
+            "import-method",
+            "uri",
+            "remote-region",
+            "remote-image",
+            "remote-service-interface",
+            "store",
+            "all-stores",
+            "allow-failure",
+        ],
+    ),
+    (
+        "image-create",
+        "image create",
+        &["hidden", "store", "architecture", "os-distro", "os-version", "kernel-id", "ramdisk-id", "instance-id"],
+    ),
+    ("image-download", "image save", &["progress", "store-preference", "allow-md5-fallback"]),
+    ("image-list", "image list", &["checksum", "hash", "project", "hidden", "property", "sort", "limit"]),
+    ("image-tasks", "image task list", &["image"]),
+    ("image-update", "image set", &["property", "hidden", "project", "no-tag"]),
+    ("usage", "image usage", &[]),
+    ("location-add, add-location", "image location add", &["url", "metadata", "checksum", "hash-algo", "hash-value"]),
+    ("location-update", "image location set", &["url", "metadata"]),
+    ("location-delete", "image location delete", &["url"]),
+    ("cache-nodes-list", "cached image node list", &[]),
+    ("cache-clean", "cached image clean", &[]),
+    ("cache-prune", "cached image prune", &[]),
+    ("explain", "image schema show", &[]),
+    ("md-namespace-import", "image metadef namespace import", &["file"]),
+    ("md-namespace-show", "image metadef namespace show", &["resource-type"]),
+    ("md-namespace-update", "image metadef namespace set", &["name", "project"]),
+    ("md-object-create", "image metadef object create", &["schema"]),
+    ("md-object-update", "image metadef object update", &["name", "schema"]),
+    ("md-resource-type-associate", "image metadef resource type association create", &["prefix", "properties-target"]),
+    ("md-namespace-resource-type-list", "image metadef resource type association list", &["long"]),
+    ("md-tag-create, md-tag-create-multiple", "image metadef tag create", &[]),
+    ("md-tag-update", "image metadef tag set", &["name"]),
+    ("md-tag-show", "image metadef tag show", &[]),
+    ("md-tag-list", "image metadef tag list", &[]),
+    ("md-tag-delete", "image metadef tag delete", &[]),
+    ("member-update", "image set", &["accept", "reject", "pending", "project"]),
+    ("stores-info", "image stores list", &["detail"]),
+    ("stores-delete", "image delete", &["store"]),
+    ("task-create", "image task create", &["type", "input"]),
+];
+
+#[test]
+fn what_only_glance_has_is_here_too() {
+    let parsers = parsers();
+    let mut missing = Vec::new();
+    for (glance, words, options) in GLANCE {
+        let Some(parser) = parsers.get(words) else {
+            missing.push(format!("glance {glance}: {words}"));
+            continue;
+        };
+        for option in *options {
+            if !parser.get_arguments().any(|arg| arg.get_long() == Some(option)) {
+                missing.push(format!("glance {glance}: {words} --{option}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
