@@ -14,6 +14,7 @@ mod image;
 mod interactive;
 mod keeps;
 mod local;
+mod parity;
 mod serve;
 mod sign_in;
 mod support;

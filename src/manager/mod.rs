@@ -32,6 +32,11 @@ pub use complete::{completions, images, namespaces, words};
 use globals::Globals;
 pub use pages::manual;
 
+/// The parser of a line without a command: the options that all commands have.
+pub fn globals() -> clap::Command {
+    Globals::augment(clap::Command::new("rimg"))
+}
+
 /// One command: its arguments, and what it does with them.
 pub trait Command: Parser {
     /// What it answers with: [`Table`], [`Record`], or nothing.
