@@ -194,7 +194,11 @@ const GLANCE: &[(&str, &str, &[&str])] = &[
     ("md-namespace-update", "image metadef namespace set", &["name", "project"]),
     ("md-object-create", "image metadef object create", &["schema"]),
     ("md-object-update", "image metadef object update", &["name", "schema"]),
-    ("md-resource-type-associate", "image metadef resource type association create", &["prefix", "properties-target"]),
+    (
+        "md-resource-type-associate",
+        "image metadef resource type association create",
+        &["properties-prefix", "properties-target"],
+    ),
     ("md-namespace-resource-type-list", "image metadef resource type association list", &["long"]),
     ("md-tag-create, md-tag-create-multiple", "image metadef tag create", &[]),
     ("md-tag-update", "image metadef tag set", &["name"]),

@@ -169,3 +169,14 @@ fn all_tags_are_replaced_in_one_step() {
         assert_eq!(world.image(id)["tags"], serde_json::json!([]));
     });
 }
+
+#[test]
+fn a_word_for_the_visibility_is_refused_as_by_openstack() {
+    let world = World::new();
+    world.given_image("i", b"data");
+    let line = ["image", "set", "i", "--visibility", "public"];
+    world.run(line).code(1).stdout_is("").stderr_is(
+        "error: `--visibility` is no option any more\nhint: write `--public`: --public, --private, --community or --shared\n",
+    );
+    assert!(world.images().asked("PATCH", "/v2/images/**").is_empty());
+}

@@ -64,6 +64,10 @@ pub struct Set {
     #[command(flatten)]
     system: System,
 
+    /// What `openstack` refuses, too
+    #[arg(long = "visibility", value_name = "VISIBILITY", hide = true)]
+    word: Option<String>,
+
     /// Withhold the data from users
     #[arg(long, conflicts_with = "activate")]
     deactivate: bool,
@@ -100,6 +104,11 @@ impl Command for Set {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
+        if let Some(visibility) = &self.word {
+            return Err(Error::config("`--visibility` is no option any more")
+                .next(format!("write `--{visibility}`: --public, --private, --community or --shared"))
+                .into());
+        }
         let mut changes = self.changes()?;
         args::check_format(ctx, "--disk-format", self.disk_format.as_deref(), &args::DISK_FORMATS);
         args::check_format(ctx, "--container-format", self.container_format.as_deref(), &args::CONTAINER_FORMATS);
