@@ -8,6 +8,7 @@
 mod cached;
 mod completion;
 mod configuration;
+mod examples;
 mod generated;
 mod help;
 mod image;

@@ -365,6 +365,11 @@ impl Outcome {
         self
     }
 
+    /// Whether it ended by itself, with success.
+    pub fn succeeded(&self) -> bool {
+        self.timed_out.is_none() && self.status.success()
+    }
+
     /// It ended by itself, with success.
     #[track_caller]
     pub fn ok(&self) -> &Self {

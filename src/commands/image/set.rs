@@ -15,8 +15,8 @@ use crate::manager::Command;
 /// --project names the member whose share is answered, otherwise the new owner.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
-  rimg image set cirros --name cirros-old --hidden
   rimg image set cirros --property hw_disk_bus=virtio --tag tested
+  rimg image set cirros --name cirros-old --hidden
   rimg image set shared-image --accept")]
 pub struct Set {
     /// The image (name or ID)

@@ -17,7 +17,7 @@ use crate::output::Record;
 #[command(after_help = "Examples:
   rimg image create web --disk-format qcow2
   rimg image upload web --file web.qcow2
-  rimg image upload web --file web.qcow2 --store fast -f value -c os_hash_value")]
+  rimg image upload nightly --file nightly.img --store fast -f json -c properties")]
 pub struct Upload {
     /// The image (name or ID)
     #[arg(value_name = "IMAGE", add = crate::manager::images())]

@@ -15,7 +15,7 @@ use crate::output::Record;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image metadef namespace import --file compute-hypervisor.json
-  rimg image metadef namespace import < compute-hypervisor.json")]
+  rimg image metadef namespace import < compute-libvirt.json")]
 pub struct Import {
     /// File that holds the document [default: stdin]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

@@ -14,7 +14,7 @@ use crate::service::Item;
 #[command(after_help = "Examples:
   rimg image metadef object create --namespace Site::Backup Schedule \\
     --description 'When to back up'
-  rimg image metadef object create --namespace Site::Backup Schedule \\
+  rimg image metadef object create --namespace Site::Backup Calendar \\
     --required hour \\
     --schema '{\"properties\": {\"hour\": {\"title\": \"Hour\", \"type\": \"integer\"}}}'")]
 pub struct Create {
