@@ -120,6 +120,7 @@ fn examples(parser: &clap::Command) -> Vec<String> {
 }
 
 #[test]
+#[allow(clippy::print_stdout)]
 fn every_example_works() {
     let bin = Path::new(env!("CARGO_BIN_EXE_rimg")).parent().unwrap().display().to_string();
     let (mut run, mut left, mut failed) = (0, Vec::new(), Vec::new());
