@@ -80,6 +80,14 @@ impl V2 {
         wire::listed(self.call(Method::GET, parts).await?.json().await?, key)
     }
 
+    /// One page of a list: its images, and the marker of the next.
+    async fn page(&self, filter: &Filter, marker: Option<&str>, left: usize) -> Result<(Vec<Image>, Option<String>)> {
+        let mut url = self.url(&["images"])?;
+        url.set_query(Some(&wire::query(filter, marker, left.min(wire::PAGE))));
+        let answer = self.http.send(self.request(Method::GET, url)).await?.ok().await?;
+        wire::page(answer.json().await?)
+    }
+
     async fn get(&self, id: &str) -> Result<Image> {
         wire::image(self.call(Method::GET, &["images", id]).await?.json().await?)
     }
@@ -214,20 +222,24 @@ impl ImageService for V2 {
     async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()> {
         let mut marker = filter.marker.clone();
         let mut left = filter.limit.unwrap_or(usize::MAX);
+        let (mut page, mut next) = self.page(filter, marker.as_deref(), left).await?;
         loop {
-            let mut url = self.url(&["images"])?;
-            url.set_query(Some(&wire::query(filter, marker.as_deref(), left.min(wire::PAGE))));
-            let answer = self.http.send(self.request(Method::GET, url)).await?.ok().await?;
-            let (mut page, next) = wire::page(answer.json().await?)?;
             page.truncate(left);
             left -= page.len();
-            let empty = page.is_empty();
-            take(page);
             // A service that repeats a marker would keep us here for ever.
-            if left == 0 || empty || next.is_none() || next == marker {
+            if left == 0 || page.is_empty() || next.is_none() || next == marker {
+                take(page);
                 return Ok(());
             }
             marker = next;
+            // The next page is on its way while this one is taken up.
+            let ahead = self.page(filter, marker.as_deref(), left);
+            let taken = async {
+                tokio::task::yield_now().await;
+                take(page);
+            };
+            let (fetched, ()) = futures_util::future::join(ahead, taken).await;
+            (page, next) = fetched?;
         }
     }
 
