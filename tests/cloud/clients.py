@@ -327,20 +327,6 @@ def serve(real):
     return clouds
 
 
-# Glance with transactions that wait for each other. SQLite fails one at once ("database is locked") that has read
-# before it writes, if another wrote meanwhile, as happens where an import ends.
-EAGER = """
-import sqlalchemy
-from glance.wsgi.api import application
-
-@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "begin")
-def begin(connection):
-    if connection.dialect.name == "sqlite" and "in_transaction" not in connection.info:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.info["in_transaction"] = True  # or oslo.db begins it
-"""
-
-
 def glance():
     """Starts a Glance like that of the cloud, but as `rimg serve` is: with nothing in it, and without an image cache.
     Answers its URL."""
@@ -354,7 +340,6 @@ def glance():
                           (r"worker_self_reference_url = .*", f"worker_self_reference_url = {url}")):
         config = re.sub(f"^{line}$", instead, config, flags=re.MULTILINE)
     (state / "etc/glance-api.conf").write_text(f"{config}[oslo_concurrency]\nlock_path = {state}\n")
-    (state / "etc/eager.py").write_text(EAGER)
     log = open(work / "glance.log", "wb")
     options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
     # An empty database takes time to make, and is then kept for other runs.
@@ -370,7 +355,7 @@ def glance():
             connection.execute("PRAGMA journal_mode = WAL")
         shutil.copy(database, empty)
     shutil.copy(empty, database)
-    arguments = ["--http-socket", f"127.0.0.1:{port}", "--pythonpath", state / "etc", "--module", "eager:application",
+    arguments = ["--http-socket", f"127.0.0.1:{port}", "--pythonpath", pathlib.Path(__file__).parent, "--module", "eager:application",
                  "--master", "--lazy-apps", "--processes", "2", "--threads", "4", "--enable-threads", "--die-on-term",
                  "--buffer-size", "65535", "--http-chunked-input", "--wsgi-disable-file-wrapper",
                  "--add-header", "Connection: close"]
