@@ -1,5 +1,7 @@
 //! Glance over HTTP: an [`ImageService`] of whatever version the endpoint speaks.
 
+mod download;
+mod upload;
 mod v2;
 mod wire;
 

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::download;
 use super::wire::v2 as wire;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request};
@@ -302,7 +303,12 @@ impl ImageService for V2 {
         signature: Option<&Verifier>,
         prefer: &[String],
     ) -> Result<()> {
-        self.fetch(image, to, verify, signature, prefer).await
+        let mut url = self.url(&["images", image.id(), "file"])?;
+        if !prefer.is_empty() {
+            url.query_pairs_mut().append_pair("prefer", &prefer.join(","));
+        }
+        let request = || self.request(Method::GET, url.clone()).header(ACCEPT, HeaderValue::from_static("*/*"));
+        download::download(&self.http, &request, image, to, verify, signature).await
     }
 }
 
