@@ -2,7 +2,7 @@
 //! that reads it, on stderr. The bar polls, so that bytes never wait for it.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -17,6 +17,10 @@ pub struct Meter {
     /// Bytes expected; 0 for unknown.
     total: AtomicU64,
     finished: AtomicBool,
+    /// Bytes that were there before this run, or that do not count for its rate.
+    head_start: AtomicU64,
+    /// What is going on besides moving bytes; empty for nothing.
+    phase: Mutex<String>,
 }
 
 impl Meter {
@@ -38,6 +42,19 @@ impl Meter {
     /// All bytes have moved; what is left is the service's answer.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Relaxed);
+    }
+
+    /// The transfer goes on, or begins again, after so many bytes.
+    pub fn restart(&self, at: u64) {
+        self.moved.store(at, Ordering::Relaxed);
+        self.head_start.store(at, Ordering::Relaxed);
+        self.finished.store(false, Ordering::Relaxed);
+        self.phase(String::new());
+    }
+
+    /// What is going on besides moving bytes (`waiting for the service: saving`).
+    pub fn phase(&self, words: String) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     /// Bytes moved so far.
