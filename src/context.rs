@@ -18,6 +18,7 @@ use crate::http::{self, Http, Settings};
 use crate::interrupt::Interrupt;
 use crate::local;
 use crate::log::Log;
+use crate::output::{Pages, Table};
 use crate::service::{ImageService, VolumeService};
 use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Style};
@@ -53,6 +54,8 @@ pub struct Context {
     attended: bool,
     /// Whether stdin is for the command: not where it has the commands themselves.
     has_stdin: bool,
+    /// Where a list can go before all of it is known.
+    pages: std::cell::RefCell<Option<Pages>>,
     session: OnceCell<Session>,
     images: OnceCell<Box<dyn ImageService>>,
     http: std::cell::OnceCell<Http>,
@@ -69,6 +72,7 @@ impl Context {
             interrupt,
             attended: true,
             has_stdin: true,
+            pages: std::cell::RefCell::default(),
             session: OnceCell::new(),
             images: OnceCell::new(),
             http: std::cell::OnceCell::new(),
@@ -219,6 +223,31 @@ impl Context {
     pub fn progress(&self, meter: &Arc<Meter>, label: String, asked: bool) -> Bar {
         let quiet = !self.log.says(crate::log::Level::Warning);
         Bar::show(meter, Style::choose(quiet, asked), label)
+    }
+
+    /// Lets the command's list be written while it comes in.
+    pub fn stream_to(&self, pages: Option<Pages>) {
+        *self.pages.borrow_mut() = pages;
+    }
+
+    /// Where the list has gone so far; the rest of it follows there.
+    pub fn streamed_to(&self) -> Option<Pages> {
+        self.pages.borrow_mut().take()
+    }
+
+    /// Whether [`stream`](Self::stream) may be used: the format chosen can be
+    /// written row by row, in the order in which the rows come.
+    pub fn streams(&self) -> bool {
+        self.pages.borrow().is_some()
+    }
+
+    /// Writes a page of the command's list to stdout. What the command answers
+    /// with in the end is the last page.
+    pub fn stream(&self, page: Table) -> Result<()> {
+        match self.pages.borrow_mut().as_mut() {
+            Some(pages) => pages.write(page, &mut std::io::stdout().lock()),
+            None => Ok(()),
+        }
     }
 
     /// Ends when the user or the system wants rimg to stop.

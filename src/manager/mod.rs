@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
-use crate::output::{ListArgs, Record, ShowArgs, Sink, Table};
+use crate::output::{ListArgs, Pages, Record, ShowArgs, Sink, Table};
 
 pub use complete::{completions, images, namespaces, words};
 use globals::Globals;
@@ -54,20 +54,38 @@ pub trait Answer {
     /// The options (`-f`, `-c`, …) that this sort of answer has.
     type Options: Args;
 
-    /// Writes the answer as `options` say; returns warnings for stderr.
-    fn write(self, options: &Self::Options, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>>;
+    /// Writes the answer as `options` say, after what `pages` has written of
+    /// it; returns warnings for stderr.
+    fn write(
+        self,
+        options: &Self::Options,
+        sink: Sink,
+        pages: Option<Pages>,
+        out: &mut dyn Write,
+    ) -> Result<Vec<String>>;
+
+    /// A writer for the answer's parts as they come, where there can be one.
+    fn pages(_: &Self::Options, _: Sink) -> Option<Pages> {
+        None
+    }
 }
 
 impl Answer for Table {
     type Options = ListArgs;
-    fn write(self, options: &ListArgs, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
-        options.write(self, sink, out)
+    fn write(self, options: &ListArgs, sink: Sink, pages: Option<Pages>, out: &mut dyn Write) -> Result<Vec<String>> {
+        match pages {
+            Some(pages) => pages.finish(self, out).map(|()| Vec::new()),
+            None => options.write(self, sink, out),
+        }
+    }
+    fn pages(options: &ListArgs, sink: Sink) -> Option<Pages> {
+        options.pages(sink)
     }
 }
 
 impl Answer for Record {
     type Options = ShowArgs;
-    fn write(self, options: &ShowArgs, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
+    fn write(self, options: &ShowArgs, sink: Sink, _: Option<Pages>, out: &mut dyn Write) -> Result<Vec<String>> {
         options.write(self, sink, out).map(|()| Vec::new())
     }
 }
@@ -78,7 +96,7 @@ pub struct Silent {}
 
 impl Answer for () {
     type Options = Silent;
-    fn write(self, _: &Silent, _: Sink, _: &mut dyn Write) -> Result<Vec<String>> {
+    fn write(self, _: &Silent, _: Sink, _: Option<Pages>, _: &mut dyn Write) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 }
@@ -119,9 +137,10 @@ fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<
     Box::pin(async move {
         let command = C::from_arg_matches(matches)?;
         let options = <C::Answer as Answer>::Options::from_arg_matches(matches)?;
+        ctx.stream_to(C::Answer::pages(&options, sink()));
         let answer = command.run(ctx).await?;
         let mut stdout = std::io::stdout().lock();
-        for warning in answer.write(&options, sink(), &mut stdout)? {
+        for warning in answer.write(&options, sink(), ctx.streamed_to(), &mut stdout)? {
             ctx.warn(&warning);
         }
         Ok(())

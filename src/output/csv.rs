@@ -11,14 +11,16 @@ const LINE_END: &str = "\r\n";
 #[cfg(not(windows))]
 const LINE_END: &str = "\n";
 
-/// The headings and one line for each row, added to `out`.
+/// The headings, where it `begins`, and one line for each row, added to `out`.
 ///
 /// # Errors
 /// With [`Quote::None`], a row of one empty field: nothing would be left of
 /// it. The rows before it are in `out`, as Python has printed them by then.
-pub(super) fn list(table: &Table, quote: Quote, terminal: bool, out: &mut String) -> Result<()> {
-    let fields = table.columns.iter().map(|name| (name.clone(), false)).collect();
-    write_row(fields, quote, terminal, out)?;
+pub(super) fn rows(table: &Table, begins: bool, quote: Quote, terminal: bool, out: &mut String) -> Result<()> {
+    if begins {
+        let fields = table.columns.iter().map(|name| (name.clone(), false)).collect();
+        write_row(fields, quote, terminal, out)?;
+    }
     for row in &table.rows {
         let fields = row.iter().map(|cell| {
             let value = cell.machine();

@@ -1,16 +1,36 @@
 //! `-f json`: ASCII only, two spaces of indent or one line, as Python's `json.dump` writes.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Record, Table, python};
 
-/// An array with one object for each row, its keys the headings.
-pub(super) fn list(table: &Table, indent: bool) -> String {
-    let rows = table.rows.iter().map(|row| {
+/// An array with one object for each row, its keys the headings; `so_far` rows
+/// of it were written before.
+pub(super) fn rows(table: &Table, indent: bool, so_far: usize) -> String {
+    let mut out = String::new();
+    for (index, row) in table.rows.iter().enumerate() {
+        match (so_far + index, indent) {
+            (0, _) => out.push('['),
+            (_, true) => out.push(','),
+            (_, false) => out.push_str(", "),
+        }
+        if indent {
+            break_line(1, &mut out);
+        }
         let cells = table.columns.iter().cloned();
-        cells.zip(row.iter().map(|cell| cell.machine().into_owned())).collect::<Map<_, _>>()
-    });
-    document(&rows.map(Value::Object).collect(), indent)
+        let object = cells.zip(row.iter().map(|cell| cell.machine().into_owned())).collect();
+        write(&Value::Object(object), indent.then_some(1), &mut out);
+    }
+    out
+}
+
+/// The end of an array of so many rows.
+pub(super) fn end(indent: bool, rows: usize) -> &'static str {
+    match (rows, indent) {
+        (0, _) => "[]\n",
+        (_, true) => "\n]\n",
+        (_, false) => "]\n",
+    }
 }
 
 /// One object, its keys the field names.

@@ -148,22 +148,71 @@ impl ListArgs {
     /// empty field; `out` fails.
     pub fn write(&self, table: Table, sink: Sink, out: &mut dyn Write) -> Result<Vec<String>> {
         let (table, warnings) = select::sort(table, &self.sort_columns, self.sort_descending);
-        let table = select::columns(table, &self.columns)?;
         let fit = self.width.fit(sink);
-        let mut written = Ok(());
-        let text = match self.format {
+        match self.format {
+            ListFormat::Csv | ListFormat::Json | ListFormat::Value => {
+                Pages { options: self.clone(), sink, written: None }.finish(table, out)?;
+            }
+            ListFormat::Table => {
+                let table = select::columns(table, &self.columns)?;
+                write_all(&table::list(&table, self.print_empty, fit, sink), out)?;
+            }
+            ListFormat::Yaml => write_all(&yaml::list(&select::columns(table, &self.columns)?), out)?,
+        }
+        Ok(warnings)
+    }
+
+    /// A writer that takes the list page by page; `None` where all rows must
+    /// be known first: to sort them, or to make columns wide enough.
+    pub fn pages(&self, sink: Sink) -> Option<Pages> {
+        let streams = matches!(self.format, ListFormat::Csv | ListFormat::Json | ListFormat::Value);
+        let as_it_comes = streams && self.sort_columns.is_empty();
+        as_it_comes.then(|| Pages { options: self.clone(), sink, written: None })
+    }
+}
+
+/// A list that is written while it comes in.
+pub struct Pages {
+    options: ListArgs,
+    sink: Sink,
+    /// How many rows; `None` before the first page.
+    written: Option<usize>,
+}
+
+impl Pages {
+    /// Writes the next page; each has the same columns.
+    ///
+    /// # Errors
+    /// As [`ListArgs::write`].
+    pub fn write(&mut self, page: Table, out: &mut dyn Write) -> Result<()> {
+        let page = select::columns(page, &self.options.columns)?;
+        let so_far = self.written.unwrap_or_default();
+        let mut failed = Ok(());
+        let text = match self.options.format {
             ListFormat::Csv => {
+                let (begins, quote) = (self.written.is_none(), self.options.quote);
                 let mut text = String::new();
-                written = csv::list(&table, self.quote, sink.terminal, &mut text);
+                failed = csv::rows(&page, begins, quote, self.sink.terminal, &mut text);
                 text
             }
-            ListFormat::Json => json::list(&table, !self.noindent),
-            ListFormat::Table => table::list(&table, self.print_empty, fit, sink),
-            ListFormat::Value => value::list(&table, sink.terminal),
-            ListFormat::Yaml => yaml::list(&table),
+            ListFormat::Json => json::rows(&page, !self.options.noindent, so_far),
+            _ => value::rows(&page, self.sink.terminal),
         };
+        self.written = Some(so_far + page.rows.len());
         write_all(&text, out)?;
-        written.map(|()| warnings)
+        failed
+    }
+
+    /// Writes the last page, and what follows the last row.
+    ///
+    /// # Errors
+    /// As [`ListArgs::write`].
+    pub fn finish(mut self, last: Table, out: &mut dyn Write) -> Result<()> {
+        self.write(last, out)?;
+        match self.options.format {
+            ListFormat::Json => write_all(json::end(!self.options.noindent, self.written.unwrap_or_default()), out),
+            _ => Ok(()),
+        }
     }
 }
 

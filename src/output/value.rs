@@ -3,7 +3,7 @@
 use super::{Cell, Record, Table, for_terminal, python};
 
 /// One line for each row, its values joined by one space.
-pub(super) fn list(table: &Table, terminal: bool) -> String {
+pub(super) fn rows(table: &Table, terminal: bool) -> String {
     let mut out = String::new();
     for row in &table.rows {
         let values: Vec<String> = row.iter().map(|cell| text(cell, terminal)).collect();

@@ -60,13 +60,18 @@ fn cannot(what: &str) -> Error {
 /// One image service of one cloud, signed in to.
 #[async_trait(?Send)]
 pub trait ImageService: Members + Metadefs + Schemas + Imports + Tasks + Stores + Locations + ImageCache {
-    /// Hands over the images that match, newest first, a page at a time.
-    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()>;
+    /// Hands over the images that match, newest first, a page at a time, until
+    /// there are no more or `take` fails.
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()>;
 
     /// The images that match, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Image>> {
         let mut images = Vec::new();
-        self.pages(filter, &mut |page| images.extend(page)).await?;
+        let mut take = |page| {
+            images.extend(page);
+            Ok(())
+        };
+        self.pages(filter, &mut take).await?;
         Ok(images)
     }
 

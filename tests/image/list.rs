@@ -118,19 +118,21 @@ fn sorting_limits_and_markers() {
     });
 }
 
+/// A page of so many images, as the service writes it; `next` follows.
+fn page(from: usize, count: usize, next: Option<&str>) -> Value {
+    let images: Vec<Value> = (from..from + count)
+        .map(|n| json!({"id": format!("id{n:05}"), "name": format!("n{n:05}"), "status": "active"}))
+        .collect();
+    let mut body = json!({"images": images, "schema": "/v2/schemas/images", "first": "/v2/images"});
+    if let Some(next) = next {
+        body["next"] = json!(next);
+    }
+    body
+}
+
 #[test]
 fn pages_of_a_thousand_follow_the_marker() {
     let world = World::new();
-    let page = |from: usize, count: usize, next: Option<&str>| {
-        let images: Vec<Value> = (from..from + count)
-            .map(|n| json!({"id": format!("id{n:05}"), "name": format!("n{n:05}"), "status": "active"}))
-            .collect();
-        let mut body = json!({"images": images, "schema": "/v2/schemas/images", "first": "/v2/images"});
-        if let Some(next) = next {
-            body["next"] = json!(next);
-        }
-        body
-    };
     let first = page(0, 1000, Some("/v2/images?tag=y&limit=1000&marker=id00999"));
     let second = page(1000, 500, None);
     world.images().on("GET", "/v2/images").answer(move || crate::support::Answer::json(200, &first));
@@ -139,6 +141,33 @@ fn pages_of_a_thousand_follow_the_marker() {
     assert_eq!(listed.as_array().unwrap().len(), 1500);
     let queries: Vec<_> = world.images().asked("GET", "/v2/images").iter().map(|r| r.request.query.clone()).collect();
     assert_eq!(queries, ["limit=1000&tag=x&tag=y", "limit=1000&marker=id00999&tag=x&tag=y"]);
+}
+
+#[test]
+fn in_the_order_of_the_service_a_list_is_written_as_it_comes() {
+    let newest = |formats: &[&str], last: fn() -> crate::support::Answer| {
+        let world = World::new();
+        let first = page(0, 2, Some("/v2/images?marker=id00001"));
+        world.images().on("GET", "/v2/images").answer(move || crate::support::Answer::json(200, &first));
+        world.images().on("GET", "/v2/images").answer(last);
+        world.run([&["image", "list", "--sort", "created_at:desc"], formats].concat())
+    };
+    let end: fn() -> crate::support::Answer = || crate::support::Answer::json(200, &page(2, 1, None));
+    newest(&["-f", "value", "-c", "Name"], end).ok().stdout_is("n00000\nn00001\nn00002\n");
+    newest(&["-f", "csv", "-c", "Name"], end).ok().stdout_is("\"Name\"\n\"n00000\"\n\"n00001\"\n\"n00002\"\n");
+    newest(&["-f", "json", "-c", "ID", "--noindent"], end)
+        .ok()
+        .stdout_is("[{\"ID\": \"id00000\"}, {\"ID\": \"id00001\"}, {\"ID\": \"id00002\"}]\n");
+    newest(&["-f", "json", "-c", "ID"], end).ok().stdout_is(
+        "[\n  {\n    \"ID\": \"id00000\"\n  },\n  {\n    \"ID\": \"id00001\"\n  },\n  {\n    \"ID\": \"id00002\"\n  }\n]\n",
+    );
+    // What was there before the service failed has been written.
+    let broken: fn() -> crate::support::Answer = || crate::support::Answer::status(500);
+    newest(&["-f", "value", "-c", "Name"], broken).code(1).stdout_is("n00000\nn00001\n");
+    // In any other order nothing can be.
+    newest(&["-f", "value", "-c", "Name", "--sort", "name"], broken).code(1).stdout_is("");
+    newest(&["-f", "value", "-c", "Name", "--sort-column", "Name"], broken).code(1).stdout_is("");
+    newest(&["-c", "Name"], broken).code(1).stdout_is("");
 }
 
 #[test]

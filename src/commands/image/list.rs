@@ -18,6 +18,10 @@ use crate::output::{Cell, Table};
 ///
 /// Without --public, --private, --community, --shared or --all: what is
 /// public, the project's own, and shares that it has accepted.
+///
+/// With --sort created_at:desc, the service's own order, json, csv and value
+/// are written while the images come in, so that a list of any length needs
+/// no more memory than a page of it.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image list --private --long
@@ -247,6 +251,7 @@ impl Command for List {
         // Of an image only what is shown or sorted by is kept: there may be many.
         let shown = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).map(|(_, field)| *field);
         let kept: BTreeSet<&str> = shown.chain(self.sort.0.iter().map(|(key, _)| key.as_str())).collect();
+        let as_it_comes = self.sort.is_that_of_the_service();
         let mut images = Vec::new();
         let mut take = |page: Vec<Image>| {
             for mut image in page {
@@ -254,6 +259,10 @@ impl Command for List {
                     let fields = kept.iter().filter_map(|key| image.fields.remove_entry(*key)).collect();
                     images.push(Image { fields });
                 }
+            }
+            match as_it_comes && ctx.streams() {
+                true => ctx.stream(self.table(std::mem::take(&mut images))),
+                false => Ok(()),
             }
         };
         service.pages(&filter, &mut take).await?;
@@ -401,6 +410,11 @@ fn sort_keys(text: &str) -> std::result::Result<SortKeys, String> {
 }
 
 impl SortKeys {
+    /// Whether images come in this order already: newest first.
+    fn is_that_of_the_service(&self) -> bool {
+        matches!(self.0.as_slice(), [(key, Direction::Down)] if key == "created_at")
+    }
+
     fn sort(&self, images: &mut [Image]) -> Result<()> {
         for (key, _) in &self.0 {
             if !is_field(key) && !images.is_empty() && !images.iter().any(|image| image.fields.contains_key(key)) {

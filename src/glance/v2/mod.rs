@@ -220,7 +220,7 @@ fn is_uuid(text: &str) -> bool {
 
 #[async_trait(?Send)]
 impl ImageService for V2 {
-    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>)) -> Result<()> {
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()> {
         let mut marker = filter.marker.clone();
         let mut left = filter.limit.unwrap_or(usize::MAX);
         let (mut page, mut next) = self.page(filter, marker.as_deref(), left).await?;
@@ -229,18 +229,16 @@ impl ImageService for V2 {
             left -= page.len();
             // A service that repeats a marker would keep us here for ever.
             if left == 0 || page.is_empty() || next.is_none() || next == marker {
-                take(page);
-                return Ok(());
+                return take(page);
             }
             marker = next;
             // The next page is on its way while this one is taken up.
             let ahead = self.page(filter, marker.as_deref(), left);
             let taken = async {
                 tokio::task::yield_now().await;
-                take(page);
+                take(page)
             };
-            let (fetched, ()) = futures_util::future::join(ahead, taken).await;
-            (page, next) = fetched?;
+            ((page, next), ()) = futures_util::future::try_join(ahead, taken).await?;
         }
     }
 
