@@ -96,6 +96,16 @@ impl Context {
         Ok(&**service)
     }
 
+    /// The image service, to be asked about its cache: each of its servers has
+    /// one of its own, so it should be known which one answers.
+    pub async fn image_cache(&self) -> Result<&dyn ImageService> {
+        let service = self.images().await?;
+        if self.session().await?.config().image_endpoint_override().is_none() {
+            self.note("each server of the image service has a cache of its own; `image_endpoint_override` names one");
+        }
+        Ok(service)
+    }
+
     /// The block storage service of the chosen cloud; signs in when first asked.
     pub async fn volumes(&self) -> Result<Box<dyn VolumeService>> {
         let session = self.session().await?;

@@ -8,9 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, World, each_caching_service};
 
+/// What is said wherever no server is named.
+const WHOSE: &str =
+    "note: each server of the image service has a cache of its own; `image_endpoint_override` names one\n";
+
 /// What the cache holds of these images: ID and state.
 fn held(world: &World, ids: &[&str]) -> Vec<(String, String)> {
-    let list: Value = world.run_as("admin", ["cached", "image", "list", "-f", "json"]).ok().stderr_is("").json();
+    let list: Value = world.run_as("admin", ["cached", "image", "list", "-f", "json"]).ok().stderr_is(WHOSE).json();
     let rows = list.as_array().unwrap().iter();
     let text = |row: &Value, column: &str| row[column].as_str().unwrap().to_owned();
     rows.map(|row| (text(row, "ID"), text(row, "State"))).filter(|(id, _)| ids.contains(&id.as_str())).collect()
@@ -22,7 +26,7 @@ fn images_are_queued_cached_and_taken_out() {
         let names = [world.name("a"), world.name("b")];
         let made = names.clone().map(|name| world.given_image(&name, b"data"));
         let ids = [0, 1].map(|at| made[at]["id"].as_str().unwrap());
-        world.run_as("admin", ["cached", "image", "queue", &names[0], ids[1]]).ok().stdout_is("").stderr_is("");
+        world.run_as("admin", ["cached", "image", "queue", &names[0], ids[1]]).ok().stdout_is("").stderr_is(WHOSE);
         let begun = std::time::Instant::now();
         while held(world, &ids).iter().any(|(_, state)| state == "queued") || held(world, &ids).len() < 2 {
             assert!(begun.elapsed().as_secs() < 60, "the images are never cached");
@@ -37,8 +41,8 @@ fn images_are_queued_cached_and_taken_out() {
         assert!(nodes[0]["Node"].as_str().unwrap().starts_with("http://"), "{nodes}");
         let pruned = world.run_as("admin", ["cached", "image", "prune", "-f", "value"]);
         pruned.ok().stdout_is("0\n0\n");
-        world.run_as("admin", ["cached", "image", "clean"]).ok().stdout_is("").stderr_is("");
-        world.run_as("admin", ["cached", "image", "delete", &names[0]]).ok().stdout_is("").stderr_is("");
+        world.run_as("admin", ["cached", "image", "clean"]).ok().stdout_is("").stderr_is(WHOSE);
+        world.run_as("admin", ["cached", "image", "delete", &names[0]]).ok().stdout_is("").stderr_is(WHOSE);
         assert_eq!(held(world, &ids), [(ids[1].to_owned(), "cached".to_owned())]);
         // What is no image any more may still be in the cache.
         world.run(["image", "delete", ids[1]]).ok();
@@ -90,11 +94,21 @@ fn the_cache_the_queue_or_both_are_cleared() {
         [(&[][..], None), (&["--cache"], Some("cache")), (&["--queue"], Some("queue")), (&["--cache", "--queue"], None)]
     {
         let before = world.images().asked("DELETE", "/v2/cache").len();
-        world.run_as("admin", ["cached", "image", "clear"].iter().chain(options)).ok().stdout_is("").stderr_is("");
+        world.run_as("admin", ["cached", "image", "clear"].iter().chain(options)).ok().stdout_is("").stderr_is(WHOSE);
         let asked = world.images().asked("DELETE", "/v2/cache");
         assert_eq!(asked[before].request.header("x-image-cache-clear-target"), target, "{options:?}");
     }
     world.run(["cached", "image", "clear"]).code(1).stderr_has("403");
+}
+
+#[test]
+fn whose_cache_it_is_need_not_be_said_when_a_server_is_named() {
+    let world = World::new();
+    let url = world.images().url();
+    let clouds = std::fs::read_to_string(world.clouds_yaml()).unwrap();
+    let named = clouds.replace("region_name", &format!("image_endpoint_override: {url}\n    region_name"));
+    std::fs::write(world.clouds_yaml(), named).unwrap();
+    world.run_as("admin", ["cached", "image", "list"]).ok().stderr_is("");
 }
 
 #[test]
@@ -137,7 +151,7 @@ fn several_images_are_asked_for_at_once_but_not_too_many() {
     assert!((2..=8).contains(&most), "{most} at once");
     // Whichever ends first, they are told in the order asked.
     let told: Vec<String> =
-        asked.stderr().lines().filter_map(|line| Some(line.split('`').nth(1)?.to_owned())).collect();
+        asked.stderr().lines().skip(1).filter_map(|line| Some(line.split('`').nth(1)?.to_owned())).collect();
     assert_eq!(told, names);
 }
 
@@ -155,5 +169,5 @@ fn an_interrupt_ends_all_of_them() {
         std::thread::sleep(Duration::from_millis(20));
     }
     running.signal("INT");
-    running.wait().code(130).stdout_is("").stderr_is("error: interrupted\n");
+    running.wait().code(130).stdout_is("").stderr_is(&format!("{WHOSE}error: interrupted\n"));
 }

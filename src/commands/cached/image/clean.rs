@@ -15,6 +15,6 @@ impl Command for Clean {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
-        Ok(ctx.images().await?.clean_cache().await?)
+        Ok(ctx.image_cache().await?.clean_cache().await?)
     }
 }

@@ -32,6 +32,6 @@ impl Command for Clear {
             (false, true) => Part::Queue,
             _ => Part::All,
         };
-        Ok(ctx.images().await?.clear_cache(part).await?)
+        Ok(ctx.image_cache().await?.clear_cache(part).await?)
     }
 }

@@ -26,7 +26,7 @@ impl Command for Delete {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
-        let service = ctx.images().await?;
+        let service = ctx.image_cache().await?;
         let delete = async |name: &str| match service.find(name).await {
             Ok(image) => service.uncache(image.id()).await,
             // The cache may still hold what the service has deleted.

@@ -36,7 +36,7 @@ impl Command for List {
         &["ID", "State", "Last Accessed (UTC)", "Last Modified (UTC)", "Size", "Hits"];
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Table> {
-        let mut cached = ctx.images().await?.cached().await?;
+        let mut cached = ctx.image_cache().await?.cached().await?;
         for image in &mut cached.images {
             image.insert("state".to_owned(), json!("cached"));
             for field in ["last_accessed", "last_modified"] {

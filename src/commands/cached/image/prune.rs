@@ -21,6 +21,6 @@ impl Command for Prune {
     const COLUMNS: &'static [&'static str] = &["total_bytes_pruned", "total_files_pruned"];
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
-        Ok(Record::of(&ctx.images().await?.prune_cache().await?, Self::COLUMNS))
+        Ok(Record::of(&ctx.image_cache().await?.prune_cache().await?, Self::COLUMNS))
     }
 }

@@ -23,7 +23,7 @@ impl Command for Queue {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
-        let service = ctx.images().await?;
+        let service = ctx.image_cache().await?;
         let queue = async |name: &str| service.cache(service.find(name).await?.id()).await;
         Ok(several::each(ctx, ("queue", "queued"), &self.images, queue).await?)
     }

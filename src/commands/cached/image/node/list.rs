@@ -26,7 +26,7 @@ impl Command for List {
     const COLUMNS: &'static [&'static str] = &["Node"];
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Table> {
-        let service = ctx.images().await?;
+        let service = ctx.image_cache().await?;
         let image = service.find(&self.image).await?;
         let nodes = service.cache_nodes(image.id()).await?;
         Ok(Table { columns: vec!["Node".to_owned()], rows: nodes.into_iter().map(|node| vec![node.into()]).collect() })
