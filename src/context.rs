@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::output::{Pages, Table};
 use crate::service::{ImageService, VolumeService};
 use crate::terminal;
-use crate::transfer::{Bar, Data, Meter, Style};
+use crate::transfer::{Bar, Data, Meter, Show, Style};
 
 /// A value of the configuration, and who set it.
 pub struct Configured {
@@ -230,9 +230,11 @@ impl Context {
 
     /// Shows how far `meter` is until the answer is dropped. `asked` is the
     /// command's `--progress`.
-    pub fn progress(&self, meter: &Arc<Meter>, label: String, asked: bool) -> Bar {
+    pub fn progress(&self, meter: &Arc<Meter>, label: String, asked: Option<Show>) -> Bar {
         let quiet = !self.log.says(crate::log::Level::Warning);
-        Bar::show(meter, Style::choose(quiet, asked), label)
+        let bar = Bar::show(meter, Style::choose(quiet, asked), label);
+        self.log.write_beside(bar.drawn.clone());
+        bar
     }
 
     /// Lets the command's list be written while it comes in.

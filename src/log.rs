@@ -8,6 +8,9 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::rc::Rc;
 
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
 use crate::error::{Error, Result};
 use crate::terminal::printable;
 
@@ -42,6 +45,10 @@ pub struct Log {
     silent: bool,
     level: Rc<Cell<Level>>,
     file: Rc<RefCell<Option<File>>>,
+    /// What is drawn on stderr meanwhile: lines are written above it.
+    drawn: Rc<RefCell<Option<ProgressBar>>>,
+    /// Whether a line is an event for programs (`--progress=json`).
+    events: Rc<Cell<bool>>,
 }
 
 impl Log {
@@ -101,8 +108,23 @@ impl Log {
         self.say(Level::Error, "error: ", text);
     }
 
+    /// From now on lines are written above what is drawn there.
+    pub fn write_beside(&self, drawn: Option<ProgressBar>) {
+        self.drawn.replace(drawn);
+    }
+
+    /// From now on what is said is an event a line, for programs; the trace is not.
+    pub fn speak_in_events(&self) {
+        self.events.set(true);
+    }
+
     /// A failure: what it was, its details, what to do next.
     pub fn failure(&self, failure: &Error) {
+        if self.events.get() {
+            let told = json!({"message": failure.message, "details": failure.details, "hint": failure.next});
+            event("error", told);
+            return self.keep(Level::Error, &failure.message);
+        }
         self.error(&failure.message);
         for line in &failure.details {
             self.say(Level::Error, "  ", line);
@@ -141,14 +163,40 @@ impl Log {
         if !self.says(level) {
             return;
         }
-        // Servers' words may hold anything; a terminal must not obey them.
-        let mut stderr = std::io::stderr().lock();
-        let line = if stderr.is_terminal() { printable(text) } else { text.into() };
-        // There is nowhere left to report a stderr that cannot be written.
-        let _ = writeln!(stderr, "{prefix}{line}");
+        let name = prefix.trim_end_matches([':', ' ']);
+        if self.events.get() && !name.is_empty() {
+            event(name, json!({"message": text}));
+            return self.keep(level, text);
+        }
+        let write = || {
+            // Servers' words may hold anything; a terminal must not obey them.
+            let mut stderr = std::io::stderr().lock();
+            let line = if stderr.is_terminal() { printable(text) } else { text.into() };
+            // There is nowhere left to report a stderr that cannot be written.
+            let _ = writeln!(stderr, "{prefix}{line}");
+        };
+        match &*self.drawn.borrow() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+        self.keep(level, text);
+    }
+
+    /// Keeps a line in the file, if there is one.
+    fn keep(&self, level: Level, text: &str) {
         if let Some(file) = &mut *self.file.borrow_mut() {
             let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
             let _ = writeln!(file, "{now} {} {} {}", std::process::id(), level.name(), printable(text));
         }
     }
+}
+
+/// Writes an event with these fields on stderr, in one piece.
+pub fn event(name: &str, fields: Value) {
+    let mut line = json!({"event": name});
+    if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
+        line.extend(fields);
+    }
+    // There is nowhere left to report a stderr that cannot be written.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

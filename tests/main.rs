@@ -16,6 +16,7 @@ mod interactive;
 mod keeps;
 mod local;
 mod parity;
+mod progress;
 mod serve;
 mod sign_in;
 mod support;

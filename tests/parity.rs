@@ -40,7 +40,10 @@ fn takes(parser: &Command, option: &str, kind: &str) -> bool {
     let is_long = |arg: &Arg, name: &str| {
         arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
     };
-    let valued = |arg: &Arg| arg.get_action().takes_values();
+    // With an optional value after `=` a flag is a flag still.
+    let may_be_bare =
+        |arg: &Arg| arg.is_require_equals_set() && arg.get_num_args().is_some_and(|n| n.min_values() == 0);
+    let valued = |arg: &Arg| arg.get_action().takes_values() && !may_be_bare(arg);
     // `image member list <image>`: the names of positional arguments are ours.
     if kind.starts_with("positional") {
         return parser.get_positionals().count() > 0;

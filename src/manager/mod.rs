@@ -27,6 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::output::{ListArgs, Pages, Record, ShowArgs, Sink, Table};
+use crate::transfer::Show;
 
 pub use complete::{completions, images, namespaces, words};
 use globals::Globals;
@@ -137,6 +138,9 @@ fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<
     Box::pin(async move {
         let command = C::from_arg_matches(matches)?;
         let options = <C::Answer as Answer>::Options::from_arg_matches(matches)?;
+        if let Ok(Some(Show::Json)) = matches.try_get_one("progress") {
+            ctx.log().speak_in_events();
+        }
         ctx.stream_to(C::Answer::pages(&options, sink()));
         let answer = command.run(ctx).await?;
         let mut stdout = std::io::stdout().lock();

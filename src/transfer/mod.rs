@@ -18,7 +18,7 @@ mod upload;
 
 pub use digest::{Algorithm, Digests};
 pub use download::{Received, Receiver, Target, Verify, WriteTo};
-pub use progress::{Bar, Meter, Style};
+pub use progress::{Bar, Meter, Show, Style};
 pub use source::{Data, Input, Rehash};
 pub use upload::{Outbody, Outgoing, Sent};
 

@@ -1,14 +1,31 @@
-//! How far a transfer is: a counter that the moving parts feed, and the bar
-//! that reads it, on stderr. The bar polls, so that bytes never wait for it.
+//! How far a transfer is: a counter that the moving parts feed, and what reads
+//! it and tells on stderr. It polls, so that bytes never wait for it.
+//!
+//! With `--progress=json` each line on stderr is an event, an object with the
+//! key `event`:
+//!
+//! | event | other keys |
+//! | --- | --- |
+//! | `start` | `what`, `total` (bytes, or null) |
+//! | `progress`, once a second | `what`, `moved`, `total` (bytes), `rate` (bytes a second) |
+//! | `phase` | `what`, `phase`: what is waited for; empty when bytes move again |
+//! | `end` | `what`, `moved`, `total`, `seconds`: nothing moves any more, well or not |
+//! | `note`, `warning`, `error` | `message`, `details`, `hint` |
+//!
+//! New keys and events may be added; these stay as they are.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::log::event;
 
 /// Counts the bytes of one transfer.
 #[derive(Debug, Default)]
@@ -17,8 +34,10 @@ pub struct Meter {
     /// Bytes expected; 0 for unknown.
     total: AtomicU64,
     finished: AtomicBool,
-    /// Bytes that were there before this run, or that do not count for its rate.
+    /// Bytes that were there when it began, so that they do not count for the rate.
     head_start: AtomicU64,
+    /// How often it began again.
+    restarts: AtomicU64,
     /// What is going on besides moving bytes; empty for nothing.
     phase: Mutex<String>,
 }
@@ -48,6 +67,7 @@ impl Meter {
     pub fn restart(&self, at: u64) {
         self.moved.store(at, Ordering::Relaxed);
         self.head_start.store(at, Ordering::Relaxed);
+        self.restarts.fetch_add(1, Ordering::Relaxed);
         self.finished.store(false, Ordering::Relaxed);
         self.phase(String::new());
     }
@@ -70,59 +90,95 @@ impl Meter {
     fn total(&self) -> Option<u64> {
         Some(self.total.load(Ordering::Relaxed)).filter(|&total| total > 0)
     }
+
+    /// What is waited for, while no byte moves; empty while some do.
+    fn waits_for(&self) -> String {
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match phase.as_str() {
+            "" if self.is_finished() => "waiting for the service".to_owned(),
+            _ => phase,
+        }
+    }
+}
+
+/// What `--progress` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    /// A bar on a terminal, elsewhere a line for each tenth
+    Auto,
+    /// A line for each tenth
+    Lines,
+    /// An event a line, for programs
+    Json,
+    /// Nothing
+    None,
 }
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Not at all (`--quiet`, or stderr is no terminal).
+    /// Not at all.
     Hidden,
     /// A bar that redraws itself, on a terminal.
     Bar,
-    /// A line for each tenth, where there is no terminal (`--progress` in a CI log).
+    /// A line for each tenth.
     Lines,
+    /// A line now and then, and none for what is over soon: where nobody asked,
+    /// as in the log of a CI job.
+    FewLines,
+    /// JSON, a line for each event.
+    Events,
 }
 
 impl Style {
-    /// A bar on a terminal; lines elsewhere, if `asked` for; nothing when `quiet`.
-    pub fn choose(quiet: bool, asked: bool) -> Self {
-        match (quiet, std::io::stderr().is_terminal(), asked) {
-            (true, _, _) | (false, false, false) => Style::Hidden,
-            (false, true, _) => Style::Bar,
-            (false, false, true) => Style::Lines,
+    /// The style that was `asked` for, or fits what stderr is; none when `quiet`.
+    pub fn choose(quiet: bool, asked: Option<Show>) -> Self {
+        match (asked, std::io::stderr().is_terminal()) {
+            _ if quiet => Style::Hidden,
+            (Some(Show::None), _) => Style::Hidden,
+            (Some(Show::Json), _) => Style::Events,
+            (Some(Show::Auto) | None, true) => Style::Bar,
+            (Some(Show::Auto | Show::Lines), _) => Style::Lines,
+            (None, false) => Style::FewLines,
         }
     }
 }
 
+/// How often the meter is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Shows a [`Meter`] until it is dropped.
 pub struct Bar {
     drawing: Option<(Sender<()>, JoinHandle<()>)>,
+    /// What is drawn on the terminal, for who wants to write beside it.
+    pub drawn: Option<ProgressBar>,
 }
 
 impl Bar {
     /// Begins to show `meter` under the words `label` (`uploading x.img`).
     pub fn show(meter: &Arc<Meter>, style: Style, label: String) -> Self {
         let meter = Arc::clone(meter);
-        let (stop, stopped) = channel::<()>();
-        let drawing = match style {
-            Style::Hidden => None,
-            Style::Bar => Some(std::thread::spawn(move || {
-                let bar = bar(&meter, label);
-                while stopped.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
-                    refresh(&bar, &meter);
-                }
-                refresh(&bar, &meter);
-                bar.finish_and_clear();
-            })),
-            Style::Lines => Some(std::thread::spawn(move || {
-                let mut lines = Lines { started: Instant::now(), tenth: 0, label };
-                while stopped.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
-                    lines.say(&meter);
-                }
-                lines.say(&meter);
-            })),
+        let mut drawn = None;
+        let mut teller: Box<dyn Tell + Send> = match style {
+            Style::Hidden => return Bar { drawing: None, drawn },
+            Style::Bar => {
+                let bar = bar(&meter, &label);
+                drawn = Some(bar.clone());
+                Box::new(Drawing { bar, label, restarts: 0 })
+            }
+            Style::Lines => Box::new(Lines::new(label, Duration::ZERO)),
+            Style::FewLines => Box::new(Lines::new(label, Duration::from_secs(5))),
+            Style::Events => Box::new(Events::new(label, &meter)),
         };
-        Bar { drawing: drawing.map(|thread| (stop, thread)) }
+        let (stop, stopped) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                teller.tell(&meter);
+            }
+            teller.tell(&meter);
+            teller.end(&meter);
+        });
+        Bar { drawing: Some((stop, thread)), drawn }
     }
 }
 
@@ -135,7 +191,22 @@ impl Drop for Bar {
     }
 }
 
-fn bar(meter: &Meter, label: String) -> ProgressBar {
+/// Tells how far a meter is.
+trait Tell {
+    /// Looks, and says what there is to say.
+    fn tell(&mut self, meter: &Meter);
+
+    /// Nothing more will move.
+    fn end(&mut self, _: &Meter) {}
+}
+
+struct Drawing {
+    bar: ProgressBar,
+    label: String,
+    restarts: u64,
+}
+
+fn bar(meter: &Meter, label: &str) -> ProgressBar {
     let known = "{msg} [{bar:30}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} eta {eta}";
     let unknown = "{msg} {bytes} {bytes_per_sec} {elapsed}";
     let (bar, template) = match meter.total() {
@@ -146,29 +217,81 @@ fn bar(meter: &Meter, label: String) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(label);
+    bar.set_message(label.to_owned());
     bar
 }
 
-fn refresh(bar: &ProgressBar, meter: &Meter) {
-    bar.set_position(meter.moved());
-    if meter.is_finished() {
-        bar.set_message("waiting for the service");
+impl Tell for Drawing {
+    fn tell(&mut self, meter: &Meter) {
+        let restarts = meter.restarts.load(Ordering::Relaxed);
+        self.bar.set_position(meter.moved());
+        if restarts != self.restarts {
+            self.restarts = restarts;
+            self.bar.reset_eta();
+        }
+        let phase = meter.waits_for();
+        self.bar.set_message(if phase.is_empty() { self.label.clone() } else { phase });
+    }
+
+    fn end(&mut self, _: &Meter) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The mean rate since the transfer began, or began again.
+struct Rate {
+    since: Instant,
+    restarts: u64,
+}
+
+impl Rate {
+    fn new() -> Self {
+        Rate { since: Instant::now(), restarts: 0 }
+    }
+
+    /// In bytes a second.
+    fn of(&mut self, meter: &Meter) -> u64 {
+        let restarts = meter.restarts.load(Ordering::Relaxed);
+        if restarts != self.restarts {
+            *self = Rate { since: Instant::now(), restarts };
+        }
+        let moved = meter.moved().saturating_sub(meter.head_start.load(Ordering::Relaxed));
+        (moved as f64 / self.since.elapsed().as_secs_f64().max(0.001)) as u64
     }
 }
 
 struct Lines {
-    started: Instant,
-    tenth: u64,
     label: String,
+    rate: Rate,
+    begun: Instant,
+    step: u64,
+    phase: String,
+    /// The shortest time between two lines.
+    pause: Duration,
+    last: Instant,
 }
 
 impl Lines {
-    /// A line when another tenth has moved; without a known length, each 10 seconds.
-    fn say(&mut self, meter: &Meter) {
+    fn new(label: String, pause: Duration) -> Self {
+        let now = Instant::now();
+        Lines { label, rate: Rate::new(), begun: now, step: 0, phase: String::new(), pause, last: now }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.last = Instant::now();
+        let _ = writeln!(std::io::stderr(), "{}: {text}", self.label);
+    }
+}
+
+impl Tell for Lines {
+    /// A line when another tenth has moved (without a known length, each 10
+    /// seconds), after a minute of silence, and when something is waited for.
+    fn tell(&mut self, meter: &Meter) {
+        let rate = self.rate.of(meter);
+        if self.last.elapsed() < self.pause {
+            return;
+        }
         let moved = meter.moved();
-        let seconds = self.started.elapsed();
-        let rate = (moved as f64 / seconds.as_secs_f64().max(0.001)) as u64;
         let (step, text) = match meter.total() {
             Some(total) => {
                 let left = Duration::from_secs(total.saturating_sub(moved) / rate.max(1));
@@ -176,12 +299,62 @@ impl Lines {
                 let text = format!("{}% of {}, {}/s{eta}", moved * 100 / total, HumanBytes(total), HumanBytes(rate));
                 (moved * 10 / total, text)
             }
-            None => (seconds.as_secs() / 10, format!("{}, {}/s", HumanBytes(moved), HumanBytes(rate))),
+            None => {
+                let text = format!("{}, {}/s", HumanBytes(moved), HumanBytes(rate));
+                (self.begun.elapsed().as_secs() / 10, text)
+            }
         };
-        if step > self.tenth {
-            self.tenth = step;
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "{}: {text}", self.label);
+        let silent = self.last.elapsed() >= Duration::from_secs(60);
+        if step != self.step || silent && !meter.is_finished() {
+            if step > self.step || silent {
+                self.say(&text);
+            }
+            self.step = step;
         }
+        let phase = meter.waits_for();
+        if phase != self.phase {
+            if !phase.is_empty() {
+                self.say(&phase);
+            }
+            self.phase = phase;
+        }
+    }
+}
+
+struct Events {
+    label: String,
+    rate: Rate,
+    begun: Instant,
+    phase: String,
+    told: Option<(Instant, u64)>,
+}
+
+impl Events {
+    fn new(label: String, meter: &Meter) -> Self {
+        event("start", json!({"what": label, "total": meter.total()}));
+        Events { label, rate: Rate::new(), begun: Instant::now(), phase: String::new(), told: None }
+    }
+}
+
+impl Tell for Events {
+    fn tell(&mut self, meter: &Meter) {
+        let (moved, rate) = (meter.moved(), self.rate.of(meter));
+        let due = self.told.is_none_or(|(when, what)| what != moved && when.elapsed() >= Duration::from_secs(1));
+        let all = meter.is_finished() && self.told.is_none_or(|(_, what)| what != moved);
+        if moved > 0 && (due || all) {
+            self.told = Some((Instant::now(), moved));
+            event("progress", json!({"what": self.label, "moved": moved, "total": meter.total(), "rate": rate}));
+        }
+        let phase = meter.waits_for();
+        if phase != self.phase {
+            event("phase", json!({"what": self.label, "phase": phase}));
+            self.phase = phase;
+        }
+    }
+
+    fn end(&mut self, meter: &Meter) {
+        let seconds = (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let end = json!({"what": self.label, "moved": meter.moved(), "total": meter.total(), "seconds": seconds});
+        event("end", end);
     }
 }

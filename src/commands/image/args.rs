@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::image::Fields;
-use crate::transfer::Data;
+use crate::transfer::{Data, Show};
 
 /// The formats of disks that Glance knows by default; a cloud may know others.
 pub const DISK_FORMATS: [&str; 11] =
@@ -127,9 +127,9 @@ pub struct Input {
     #[arg(long)]
     pub force_format: bool,
 
-    /// Show progress also where stderr is no terminal: a line for each tenth
-    #[arg(long)]
-    pub progress: bool,
+    /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
+    pub progress: Option<Show>,
 }
 
 impl Input {

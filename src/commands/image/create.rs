@@ -15,7 +15,7 @@ use crate::output::Record;
 use crate::service::Content;
 use crate::signature::{HashMethod, KeyFile, Signer};
 use crate::terminal::printable;
-use crate::transfer::{Data, Rehash};
+use crate::transfer::{Data, Rehash, Show};
 
 /// Create an image, with its data or without
 ///
@@ -87,9 +87,9 @@ pub struct Create {
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
 
-    /// Show progress also where stderr is no terminal: a line for each tenth
-    #[arg(long)]
-    progress: bool,
+    /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
+    progress: Option<Show>,
 
     /// Sign the data with this key, a PEM file: RSA, or EC on P-384 or P-521
     #[arg(long, value_name = "FILE", requires = "sign_cert_id", value_hint = clap::ValueHint::FilePath)]
@@ -348,7 +348,7 @@ impl Create {
             ("--min-ram", self.min_ram.is_some()),
             ("--size", self.size.is_some()),
             ("--force-format", self.force_format),
-            ("--progress", self.progress),
+            ("--progress", self.progress.is_some()),
             ("--sign-key-path", self.sign_key_path.is_some()),
             ("--sign-cert-id", self.sign_cert_id.is_some()),
             ("--sign-key-passphrase-file", self.sign_key_passphrase_file.is_some()),

@@ -5,7 +5,7 @@ use clap::Parser;
 use crate::context::Context;
 use crate::manager::Command;
 use crate::signature::{self, Certificate, Verifier};
-use crate::transfer::{Meter, Target, Verify, WriteTo};
+use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 
 /// Save the data of an image to a file or stdout
 ///
@@ -53,9 +53,9 @@ pub struct Save {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     verify_certificate: Option<String>,
 
-    /// Show progress also where stderr is no terminal: a line for each tenth
-    #[arg(long)]
-    progress: bool,
+    /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
+    progress: Option<Show>,
 }
 
 impl Command for Save {

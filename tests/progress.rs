@@ -1,0 +1,83 @@
+//! What a transfer tells of itself: on a terminal, in a log, to a program.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Outcome, Stdin, World};
+
+const CREATE: [&str; 8] = ["image", "create", "n", "--file", "x.img", "--disk-format", "raw", "-q"];
+
+/// Standard error as events; a line that is none fails.
+fn events(outcome: &Outcome) -> Vec<Value> {
+    outcome.stderr().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    let mut names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_program_reads_events() {
+    let world = World::new();
+    world.file("x.img", vec![1; 8 << 20]);
+    let total = json!(8 << 20);
+    let up = world.run(CREATE[..7].iter().chain(&["--progress=json"]));
+    up.ok().stdout_has("active");
+    let told = events(&up);
+    assert_eq!(told[0], json!({"event": "start", "what": "uploading x.img", "total": total}));
+    let end = told.last().unwrap();
+    assert_eq!((&end["event"], &end["moved"], &end["total"]), (&json!("end"), &total, &total));
+    assert!(end["seconds"].as_f64().unwrap() > 0.0, "{end}");
+    let moved = told.iter().rfind(|event| event["event"] == "progress").unwrap();
+    assert_eq!((&moved["moved"], &moved["what"]), (&total, &json!("uploading x.img")));
+    assert!(moved["rate"].as_u64().unwrap() > 0, "{moved}");
+
+    let save = world.rimg(["image", "save", "n", "--file", "back.img"]).env("RIMG_PROGRESS", "json").run();
+    assert_eq!(names(&events(save.ok())), ["start", "progress", "end"]);
+}
+
+#[test]
+fn a_program_reads_what_goes_wrong() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    world.images().on("POST", "/v2/images").answer(|| Answer::status(403));
+    let refused = world.run(CREATE[..7].iter().chain(&["--progress=json"]));
+    let told = events(refused.code(1));
+    let last = told.last().unwrap();
+    assert_eq!(
+        *last,
+        json!({"event": "error", "message": "the service answered HTTP 403 forbidden", "details": [], "hint": null})
+    );
+    let missing = world.run(["image", "create", "n", "--file", "no", "--progress=json"]);
+    let told = events(missing.code(1));
+    assert_eq!(told[0]["hint"], "check the path given to `--file`");
+}
+
+#[test]
+fn nobody_is_told_who_does_not_want_to_be() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    world.run(CREATE.iter().chain(&["--progress=json"])).ok().stderr_is("");
+    let none = world.rimg(CREATE[..7].iter().chain(&["--progress=none"])).terminal().wait();
+    none.ok().stdout_lacks("uploading");
+    world.run(CREATE.iter().chain(&["--progress=loud"])).code(2).stderr_has("'loud'");
+    // The word after it is the name of the image, as `openstack` reads it.
+    world.run(["image", "create", "--progress", "json", "--file", "x.img", "--disk-format", "raw"]).ok();
+    assert_eq!(world.all_images().len(), 0);
+    assert_eq!(world.run(["image", "list", "--name", "json", "-f", "value", "-c", "Name"]).ok().stdout(), "json\n");
+}
+
+#[test]
+fn a_log_hears_of_what_takes_long() {
+    let world = World::new();
+    let slow = Stdin::Slow { pieces: vec![vec![7; 1 << 20]; 14], pause: Duration::from_millis(500) };
+    let create = ["image", "create", "n", "--file", "-", "--disk-format", "raw", "--size", "14680064"];
+    let outcome = world.rimg(create).stdin(slow).run();
+    let told = outcome.ok().stderr();
+    let lines = told.lines().filter(|line| line.starts_with("uploading stdin: ")).count();
+    assert!((1..=2).contains(&lines), "{told}");
+    assert!(told.contains("% of 14.00 MiB, "), "{told}");
+}
