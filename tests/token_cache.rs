@@ -139,7 +139,8 @@ fn another_sign_in_does_not_find_it() {
     );
     with(&[("OS_PASSWORD", "wrong")], &[]).code(1).stderr_has("Keystone did not let us in");
     let (project, root) = (id_of("demo"), world.auth_url().trim_end_matches("/v3").to_owned());
-    let others: [(&[(&str, &str)], &[&str]); 6] = [
+    type Other<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let others: [Other; 6] = [
         (&[("OS_PROJECT_NAME", ""), ("OS_PROJECT_ID", &project)], &[]),
         (&[("OS_USERNAME", "other"), ("OS_PROJECT_NAME", "other")], &[]),
         (&[("OS_USERNAME", "admin"), ("OS_PROJECT_NAME", "admin")], &[]),
@@ -311,7 +312,8 @@ fn what_was_given_or_typed_for_once_is_not_kept() {
     let token = world.session("demo").token;
     let url = world.images().url();
     let user = [("OS_USERNAME", "demo"), ("OS_PROJECT_NAME", "demo")];
-    let kinds: [(&str, &[(&str, &str)]); 6] = [
+    type Kind<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+    let kinds: [Kind; 6] = [
         ("token", &[("OS_TOKEN", &token), user[1]]),
         ("v3totp", &[("OS_PASSCODE", PASSCODE), user[0], user[1]]),
         (
@@ -361,15 +363,30 @@ fn several_that_start_at_once_sign_in_once() {
     assert_eq!(counted(&world, || list(&world)), (1, 0));
 }
 
-/// Answers every request with a 404 that is not of an OpenStack service.
-fn stranger() -> String {
+#[test]
+fn a_process_that_hangs_while_it_signs_in_holds_nobody_up_for_long() {
+    let world = World::new();
+    list(&world);
+    let lock = fs::File::options().write(true).open(entry(&world).with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    // Who has a token does not wait at all.
+    assert_eq!(counted(&world, || list(&world)), (1, 0));
+    edit(&world, |kept| kept["expires_at"] = in_seconds(0).into());
+    let begun = std::time::Instant::now();
+    assert_eq!(counted(&world, || list(&world)).1, 1);
+    assert!((4..20).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert_eq!(counted(&world, || list(&world)), (1, 0));
+}
+
+/// Answers every request with this status, and not as an OpenStack service does.
+fn stranger(status: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut stream = stream;
             let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }
     });
     url
@@ -381,7 +398,8 @@ fn a_service_that_has_moved_is_found_again() {
     let id = world.given_image("i", b"data")["id"].as_str().unwrap().to_owned();
     list(&world);
     let here = world.images().url();
-    for old in ["http://127.0.0.1:1", "http://glance.invalid/image/v2", &stranger()] {
+    let strangers = ["404 Not Found", "401 Unauthorized"].map(stranger);
+    for old in ["http://127.0.0.1:1", "http://glance.invalid/image/v2", &strangers[0], &strangers[1]] {
         let moves = || {
             edit(&world, |kept| {
                 *kept = serde_json::from_str(&kept.to_string().replace(&here, old)).unwrap();
@@ -392,7 +410,7 @@ fn a_service_that_has_moved_is_found_again() {
         assert_eq!(counted(&world, || list(&world)).1, 0, "{old}");
         // Whatever is done first, and to several at once.
         moves();
-        let name = format!("new-{}", old.len());
+        let name = world.name("new");
         assert_eq!(
             counted(&world, || {
                 world.run(["image", "create", &name]).ok().stderr_is("");

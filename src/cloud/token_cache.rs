@@ -299,6 +299,7 @@ fn written(directory: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile
     Ok(new)
 }
 
+#[cfg(unix)]
 fn foreign() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "it is not ours alone")
 }

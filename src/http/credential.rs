@@ -211,3 +211,95 @@ impl fmt::Debug for Credential {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Settings;
+    use crate::interrupt::Interrupt;
+    use crate::log::Log;
+
+    /// Gives tokens by number, or fails.
+    #[derive(Default)]
+    struct Numbered {
+        given: Cell<u32>,
+        failure: Option<Kind>,
+    }
+
+    #[async_trait(?Send)]
+    impl Renewer for Rc<Numbered> {
+        async fn renew(&self, _: &Http) -> Result<Renewed> {
+            self.given.set(self.given.get() + 1);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            match self.failure {
+                Some(kind) => Err(Error::new(kind, "no")),
+                None => {
+                    let expires_at = Some(Timestamp::UNIX_EPOCH);
+                    let text = format!("token-{}", self.given.get()).into();
+                    Ok(Renewed { token: Token { text, expires_at }, moved: None })
+                }
+            }
+        }
+
+        fn is_from_earlier(&self) -> bool {
+            false
+        }
+    }
+
+    fn shown(credential: &Credential) -> String {
+        let mut headers = HeaderMap::new();
+        credential.show(&mut headers);
+        headers["x-auth-token"].to_str().unwrap().to_owned()
+    }
+
+    fn run(test: impl AsyncFnOnce(Http)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            test(Http::new(Settings::default(), Log::silent(), Interrupt::listen().unwrap())).await;
+        });
+    }
+
+    #[test]
+    fn several_who_ask_at_once_get_one_new_token() {
+        run(async |http| {
+            let renewer = Rc::new(Numbered::default());
+            let credential = Credential::renewable("old".into(), Box::new(Rc::clone(&renewer)));
+            let clone = credential.clone();
+            let renewals = (0..5).map(|_| credential.renew(&http));
+            assert!(futures_util::future::join_all(renewals).await.iter().all(Result::is_ok));
+            assert_eq!((renewer.given.get(), shown(&clone).as_str()), (1, "token-1"));
+            assert_eq!(clone.expires_at(), Some(Timestamp::UNIX_EPOCH));
+            credential.renew(&http).await.unwrap();
+            assert_eq!(shown(&clone), "token-2");
+            assert_eq!(format!("{clone:?}"), "Credential(token)");
+        });
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_a_failure_only_for_those_who_waited() {
+        run(async |http| {
+            for (failure, tries) in [(Kind::Auth, 1), (Kind::Network, 2)] {
+                let renewer = Rc::new(Numbered { failure: Some(failure), ..Numbered::default() });
+                let credential = Credential::renewable("old".into(), Box::new(Rc::clone(&renewer)));
+                let renewals = (0..5).map(|_| credential.renew(&http));
+                assert!(futures_util::future::join_all(renewals).await.iter().all(Result::is_err));
+                assert_eq!(renewer.given.get(), 1);
+                assert_eq!(credential.renew(&http).await.unwrap_err().kind, failure);
+                assert_eq!((renewer.given.get(), shown(&credential).as_str()), (tries, "old"));
+            }
+        });
+    }
+
+    #[test]
+    fn what_was_given_cannot_be_renewed() {
+        run(async |http| {
+            let credential = Credential::fixed("old".into(), "get another");
+            assert!(!credential.can_renew());
+            let error = credential.renew(&http).await.unwrap_err();
+            assert_eq!((error.kind, error.next.as_deref()), (Kind::Auth, Some("get another")));
+        });
+    }
+}

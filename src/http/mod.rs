@@ -293,6 +293,7 @@ impl Http {
                     // The connection can be used again once the answer is read.
                     answer.beginning(64 * 1024).await?;
                     credential.renew_after(generation, self).await?;
+                    url = self.elsewhere(&url).unwrap_or(url);
                     continue;
                 }
                 answer.advice = if renewed { Some(REFUSED_AGAIN) } else { credential.advice() };
