@@ -79,7 +79,7 @@ impl Cinder {
     /// # Errors
     /// `url` is that of another version.
     pub fn new(http: Http, url: &Url, project: Option<&str>, wanted: Option<Microversion>) -> Result<Self> {
-        Ok(Cinder { http, base: base(url, project)?, credential: Credential::Nothing, wanted })
+        Ok(Cinder { http, base: base(url, project)?, credential: Credential::default(), wanted })
     }
 
     /// Shows who asks.

@@ -274,6 +274,11 @@ impl Context {
         written.map_err(|e| Error::io("cannot write to stdout", &e))
     }
 
+    /// Removes the sign-ins that are kept for the next run; answers with their number.
+    pub fn clear_token_cache(&self) -> Result<usize> {
+        Surroundings::of_process().token_cache().map_or(Ok(0), |directory| cloud::token_cache::clear(&directory))
+    }
+
     /// Where the local image service keeps its state if nobody says otherwise.
     pub fn local_dir(&self) -> Result<std::path::PathBuf> {
         Surroundings::of_process().local_dir()
@@ -347,15 +352,20 @@ impl Context {
             let project_id = local.project_id.clone();
             return Ok(Session::direct(config, http, &local.running.url, &local.token, project_id));
         }
-        Session::sign_in(config, http, self.attended.then_some(&self.interrupt)).await
+        let cache = if config.token_cache()? { Surroundings::of_process().token_cache() } else { None };
+        Session::sign_in(config, http, self.attended.then_some(&self.interrupt), cache.as_deref()).await
     }
 
     async fn connect(&self) -> Result<Box<dyn ImageService>> {
         let session = self.session().await?;
-        let endpoint = glance::Endpoint { url: session.endpoint("image")?, credential: session.credential.clone() };
-        let version = session.config().for_service("image")?.api_version;
+        let url = session.endpoint("image")?;
+        let (credential, version) = (session.credential.clone(), session.known_version(&url));
+        let endpoint = glance::Endpoint { url: url.clone(), credential, version };
+        let wanted = session.config().for_service("image")?.api_version;
         let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
-        glance::connect(http, endpoint, version.as_deref()).await
+        let (service, version) = glance::connect(http, endpoint, wanted.as_deref()).await?;
+        session.learn_version(&url, &version);
+        Ok(service)
     }
 }
 

@@ -455,6 +455,7 @@ fn how_much_is_said() {
     let world = World::new();
     world.run(LIST).ok().stderr_is("");
     for loud in [&["-vv"][..], &["--debug"], &["-v", "-v"]] {
+        let loud = loud.iter().chain(&["--no-token-cache"]);
         world.run(LIST.iter().chain(loud)).ok().stderr_has("REQ: curl -g -i -X POST").stderr_has("RESP: [201]").json();
     }
     world.run(LIST.iter().chain(&["-v"])).ok().stderr_lacks("REQ:");

@@ -263,7 +263,7 @@ fn plain_http_through_a_proxy() {
     let world = World::new();
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         let proxy = Proxy::start();
-        world.rimg(LIST).env(variable, proxy.url()).run().ok().stderr_is("");
+        world.rimg(LIST).env(variable, proxy.url()).env("RIMG_TOKEN_CACHE", "0").run().ok().stderr_is("");
         let images = world.images().url();
         let wanted = [
             format!("POST {}/auth/tokens", world.auth_url()),

@@ -1,6 +1,7 @@
 //! The service catalogue that comes with a token: where each service is
 //! (<https://docs.openstack.org/api-ref/identity/v3/#get-service-catalog>).
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -8,17 +9,17 @@ use super::{CloudConfig, ServiceConfig};
 use crate::error::{Error, Kind, Result};
 
 /// The catalogue of one token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Catalog(Vec<Service>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Service {
     kind: String,
     name: String,
     endpoints: Vec<Endpoint>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Endpoint {
     interface: String,
     region: String,

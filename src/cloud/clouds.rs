@@ -67,6 +67,7 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<CloudConfig> {
     let mut merge = Merge::default();
     merge.defaults();
     files.client_section(&mut merge);
+    files.cache_section(&mut merge);
     for (variable, key) in [("OS_FORCE_IPV4", "force_ipv4"), ("OS_PREFER_IPV6", "prefer_ipv6")] {
         if let Some(text) = surroundings.variable(variable) {
             merge.set(Place::Top, key, text.into(), Origin::Variable(variable.to_owned()));
@@ -304,6 +305,17 @@ impl Files {
         }
     }
 
+    /// The `cache` section, of which the tokens matter here
+    /// (<https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html#cache-settings>).
+    fn cache_section(&self, merge: &mut Merge) {
+        for (path, content) in [&self.clouds, &self.secure].into_iter().flat_map(|search| &search.found) {
+            if let Some(value @ Value::String(_)) = content.get("cache").and_then(|section| section.get("auth")) {
+                let origin = Origin::File { path: path.clone(), cloud: "cache".to_owned() };
+                merge.set(Place::Top, "token_cache", value.clone(), origin);
+            }
+        }
+    }
+
     fn unknown_cloud(&self, name: &str) -> Error {
         if let Some(broken) = &self.clouds.broken {
             return broken.clone();
@@ -493,6 +505,7 @@ impl Merge {
             ("verify", "true"),
             ("default_domain", "default"),
             ("image_status_code_retries", "5"),
+            ("token_cache", "true"),
         ] {
             self.set(Place::Top, key, value.into(), Origin::Default);
         }

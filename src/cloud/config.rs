@@ -281,6 +281,11 @@ impl CloudConfig {
         Ok(self.truth("force_ipv4")?.unwrap_or(false) || self.truth("prefer_ipv6")? == Some(false))
     }
 
+    /// Whether sign-ins are kept for the next run.
+    pub fn token_cache(&self) -> Result<bool> {
+        Ok(self.truth("token_cache")?.unwrap_or(true))
+    }
+
     /// The file that the configuration wants the log in.
     pub fn log_file(&self) -> Option<PathBuf> {
         self.setting("log_file").map(|path| self.path(path))

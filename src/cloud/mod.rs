@@ -5,7 +5,8 @@
 //! relatives, [`vendors`] knows the public clouds, [`clouds`] merges all of
 //! them, and [`config`] is the result: one [`CloudConfig`] in which every
 //! value remembers where it came from. Then signing in: [`auth`] holds the
-//! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are.
+//! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are, and
+//! [`token_cache`] keeps what Keystone said for the next run.
 //! And the other way: [`entry`] adds clouds to a file, [`openrc`] writes one for a shell.
 
 pub mod auth;
@@ -18,6 +19,7 @@ pub mod openrc;
 pub mod options;
 mod session;
 pub mod surroundings;
+pub mod token_cache;
 mod vendors;
 
 pub use catalog::Place;

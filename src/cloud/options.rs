@@ -119,6 +119,7 @@ pub const OPTIONS: &[CloudOption] = &[
     top("os-key", &["OS_KEY"], "key", "FILE", "Use the private key in FILE for the client certificate").long(),
     switch("verify", "verify", "Check the server's certificate, whatever the configuration says").long(),
     switch("insecure", "insecure", "Do not check the server's certificate"),
+    CloudOption { variables: &["RIMG_TOKEN_CACHE"], ..switch("no-token-cache", "token_cache", "Sign in anew, and keep no token for the next run") },
     top("os-auth-type", &["OS_AUTH_TYPE"], "auth_type", "TYPE", "Sign in with this plug-in [default: by what is given, else password]").long(),
     auth("os-auth-url", &["OS_AUTH_URL"], "auth_url", "URL", "Sign in at the Keystone at URL"),
     auth("os-username", &["OS_USERNAME"], "username", "NAME", "User name"),
@@ -289,7 +290,7 @@ impl Flags {
                 }
                 let text = match option.value {
                     Some(_) => matches.try_get_one::<String>(option.flag).ok().flatten().cloned(),
-                    None => Some("true".to_owned()),
+                    None => Some((!option.flag.starts_with("no-")).to_string()),
                 };
                 if let Some(text) = text.filter(|text| !text.is_empty()) {
                     flags.0.insert(option.flag, text);
@@ -300,7 +301,8 @@ impl Flags {
         flags
     }
 
-    /// The value of `--flag`; a flag without value has `true`.
+    /// The value of `--flag`; a flag without value has `true`, or `false` if it
+    /// begins with `no-`.
     pub fn get(&self, flag: &str) -> Option<&str> {
         self.0.get(flag).map(String::as_str)
     }

@@ -1,36 +1,52 @@
 //! Signing in: from a configuration to a credential and the places where it is good.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use async_trait::async_trait;
 use http::Method as Verb;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::auth::{self, Given, How, Method};
 use super::catalog::{Catalog, Place};
+use super::token_cache::{Entry, Slot};
 use super::{CloudConfig, Origin, Setting};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Credential, Http, Request, shown_url};
+use crate::glance;
+use crate::http::{Answer, Credential, Http, Renewed, Renewer, Request, shown_url};
 use crate::interrupt::Interrupt;
 
 /// A cloud that we are signed in to.
 pub struct Session {
     http: Http,
-    config: CloudConfig,
-    /// What its services know us by.
+    config: Rc<CloudConfig>,
+    /// What its services know us by; it is renewed when they refuse it.
     pub credential: Credential,
     /// The project that the credential is good for, if Keystone said one.
     pub project_id: Option<String>,
     catalog: Catalog,
     /// Keystone, ending in `/v3`; absent where there is none.
     identity: Option<Url>,
+    /// How we signed in there.
+    sign_in: Option<Rc<SignIn>>,
 }
 
 impl Session {
-    /// Signs in as `config` says. With `ask` a missing password is asked for
+    /// Signs in as `config` says, or takes the sign-in of an earlier run that is
+    /// kept in the directory `cache`. With `ask` a missing password is asked for
     /// on a terminal, until interrupted.
     ///
     /// # Errors
     /// Something needed is missing; Keystone cannot be reached or refuses.
-    pub async fn sign_in(config: CloudConfig, http: Http, ask: Option<&Interrupt>) -> Result<Self> {
+    pub async fn sign_in(
+        config: CloudConfig,
+        http: Http,
+        ask: Option<&Interrupt>,
+        cache: Option<&Path>,
+    ) -> Result<Self> {
         // Signing in here instead of there would be to the wrong cloud.
         if let Some(provider) = config.setting("service_provider") {
             let message = format!("rimg cannot sign in to the service provider `{provider}` yet");
@@ -39,31 +55,42 @@ impl Session {
         }
         let plugin = auth::plugin(&config)?;
         let given = Given::collect(&config, plugin, ask).await?;
-        let session = match plugin.how {
-            How::Without(credential) => Session {
-                credential: credential(&given)?,
-                project_id: None,
-                catalog: Catalog::default(),
-                identity: None,
-                http,
-                config,
-            },
-            How::Keystone(methods) => {
-                let methods = methods(&given)?;
-                let (token, body, identity) = token(&config, &http, &methods).await?;
-                let body = body.get("token").cloned().unwrap_or_default();
-                let project = body.pointer("/project/id").and_then(Value::as_str);
-                Session {
-                    credential: token,
-                    project_id: project.map(str::to_owned),
-                    catalog: Catalog::read(body.get("catalog")),
-                    identity: Some(identity),
+        let typed = given.was_typed();
+        let methods = match plugin.how {
+            How::Without(credential) => {
+                let credential = credential(&given)?;
+                return Ok(Session {
+                    credential,
+                    project_id: None,
+                    catalog: Catalog::default(),
+                    identity: None,
+                    sign_in: None,
                     http,
-                    config,
-                }
+                    config: Rc::new(config),
+                });
             }
+            How::Keystone(methods) => methods(&given)?,
         };
-        Ok(session)
+        let config = Rc::new(config);
+        let only_once = auth::only_once(&methods);
+        // Who types the password each time wants nothing of it left on the disk.
+        let cache = cache.filter(|_| only_once.is_none() && !typed);
+        let sign_in = Rc::new(SignIn::new(Rc::clone(&config), methods, cache, &http)?);
+        let entry = sign_in.first(&http).await?;
+        let identity = Url::parse(&entry.identity).ok();
+        let token = entry.token();
+        Ok(Session {
+            credential: match only_once {
+                Some(advice) => Credential::fixed(token, advice),
+                None => Credential::renewable(token, Box::new(Rc::clone(&sign_in))),
+            },
+            project_id: entry.project_id,
+            catalog: entry.catalog,
+            identity,
+            sign_in: Some(sign_in),
+            http,
+            config,
+        })
     }
 
     /// A session with the one service at `endpoint`, which takes `token`.
@@ -76,26 +103,41 @@ impl Session {
     ) -> Self {
         let place = Setting { value: endpoint.into(), origin: Origin::Default, secret: false };
         config.auth.insert("endpoint".to_owned(), place);
-        let credential = Credential::Token(token.to_owned().into());
-        Session { http, config, credential, project_id, catalog: Catalog::default(), identity: None }
+        let credential = Credential::fixed(token.into(), "run the command again");
+        let (config, catalog) = (Rc::new(config), Catalog::default());
+        Session { http, config, credential, project_id, catalog, identity: None, sign_in: None }
     }
 
     /// Where a service is (`image`, `volumev3`, …).
     pub fn endpoint(&self, service: &str) -> Result<Url> {
-        let wanted = self.config.for_service(service)?;
-        let by_hand = wanted.endpoint_override.as_deref();
-        // Without Keystone the one endpoint is that of every service.
-        let only = self.config.auth("endpoint").filter(|_| self.identity.is_none());
-        match by_hand.or(only) {
-            Some(text) => Url::parse(text).map_err(|_| {
-                Error::config(format!("`{text}` is not a URL")).next("it should look like `https://image.example.org`")
-            }),
-            None if self.identity.is_none() => Err(Error::config(format!(
+        match self.identity {
+            Some(_) => endpoint(&self.config, &self.catalog, service),
+            None => self.only_endpoint(service),
+        }
+    }
+
+    /// Without Keystone the one endpoint is that of every service.
+    fn only_endpoint(&self, service: &str) -> Result<Url> {
+        let by_hand = self.config.for_service(service)?.endpoint_override;
+        match by_hand.as_deref().or(self.config.auth("endpoint")) {
+            Some(text) => parse(text),
+            None => Err(Error::config(format!(
                 "auth type `{}` needs `endpoint`, the address of the service",
                 self.config.auth_type()
             ))
             .next("set it under `auth` in clouds.yaml, as OS_ENDPOINT, or with `--os-endpoint`")),
-            None => self.catalog.endpoint(&self.config, &wanted),
+        }
+    }
+
+    /// The version that the image service at `url` speaks, if an earlier run found out.
+    pub fn known_version(&self, url: &Url) -> Option<String> {
+        self.sign_in.as_ref()?.versions.borrow().get(url.as_str()).cloned()
+    }
+
+    /// Keeps the version that the image service at `url` speaks for the next run.
+    pub fn learn_version(&self, url: &Url, version: &str) {
+        if let Some(sign_in) = &self.sign_in {
+            sign_in.learn(&self.http, url, version);
         }
     }
 
@@ -194,12 +236,148 @@ impl Session {
     }
 }
 
-/// Asks Keystone for a token: the token, what Keystone says of it, and Keystone's v3 root.
-async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<(Credential, Value, Url)> {
-    let scope = match methods.iter().any(|method| method.has_own_scope) {
-        true => None,
-        false => auth::scope(config)?,
-    };
+/// The address of a service that is set by hand or in the catalogue.
+fn endpoint(config: &CloudConfig, catalog: &Catalog, service: &str) -> Result<Url> {
+    let wanted = config.for_service(service)?;
+    match wanted.endpoint_override.as_deref() {
+        Some(text) => parse(text),
+        None => catalog.endpoint(config, &wanted),
+    }
+}
+
+fn parse(text: &str) -> Result<Url> {
+    Url::parse(text).map_err(|_| {
+        Error::config(format!("`{text}` is not a URL")).next("it should look like `https://image.example.org`")
+    })
+}
+
+/// What it takes to sign in at Keystone, the first time and again.
+struct SignIn {
+    config: Rc<CloudConfig>,
+    /// What was typed, too: nobody is asked twice.
+    methods: Vec<Method>,
+    /// Where it is kept for the next run, unless it is not to be.
+    slot: Option<Slot>,
+    /// The last token.
+    token: RefCell<String>,
+    /// The catalogue, while it is that of an earlier run.
+    earlier: RefCell<Option<Catalog>>,
+    versions: RefCell<BTreeMap<String, String>>,
+}
+
+impl SignIn {
+    fn new(config: Rc<CloudConfig>, methods: Vec<Method>, cache: Option<&Path>, http: &Http) -> Result<Self> {
+        let slot = match cache {
+            Some(directory) => {
+                let scope = scope(&config, &methods)?;
+                let tls = config.tls()?;
+                let file = |path: &Option<std::path::PathBuf>| {
+                    path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+                };
+                // The token of a server that nobody checked is not for one that is checked.
+                let shape = json!([
+                    config.auth_type(),
+                    auth::auth_url(&config)?,
+                    token_request(&methods, scope.as_ref()),
+                    tls.verify,
+                    [file(&tls.cacert), file(&tls.cert), file(&tls.key)],
+                ]);
+                let slot = Slot::of(directory, &shape);
+                let unusable = |e: &std::io::Error| format!("no token cache in `{}`: {e}", directory.display());
+                slot.inspect_err(|e| http.log().debug(&unusable(e))).ok()
+            }
+            None => None,
+        };
+        Ok(SignIn {
+            config,
+            methods,
+            slot,
+            token: RefCell::default(),
+            earlier: RefCell::default(),
+            versions: RefCell::default(),
+        })
+    }
+
+    /// The sign-in that was kept, or a new one.
+    async fn first(&self, http: &Http) -> Result<Entry> {
+        let Some(slot) = &self.slot else { return self.anew(http).await };
+        // A catalogue without what is wanted may have it by now.
+        let read = || slot.read().filter(|entry| endpoint(&self.config, &entry.catalog, "image").is_ok());
+        let mut kept = read();
+        let mut lock = None;
+        if kept.is_none() {
+            // Of several that start at once the first signs in for all.
+            lock = slot.lock(http).await?;
+            kept = read();
+        }
+        let Some(entry) = kept else {
+            let entry = self.anew(http).await;
+            drop(lock);
+            return entry;
+        };
+        let until = entry.expires_at.as_deref().unwrap_or_default();
+        http.log().debug(&format!("signed in by an earlier run, until {until} (token cache)"));
+        self.token.replace(entry.token.clone());
+        self.earlier.replace(Some(entry.catalog.clone()));
+        self.versions.replace(entry.versions.clone());
+        Ok(entry)
+    }
+
+    /// Asks Keystone, and keeps what it says.
+    async fn anew(&self, http: &Http) -> Result<Entry> {
+        if let Some(slot) = &self.slot {
+            slot.forget();
+        }
+        let mut entry = token(&self.config, http, &self.methods).await?;
+        entry.versions = self.versions.borrow().clone();
+        self.token.replace(entry.token.clone());
+        self.keep(http, |slot| slot.write(&entry));
+        Ok(entry)
+    }
+
+    fn learn(&self, http: &Http, url: &Url, version: &str) {
+        let changed = self.versions.borrow_mut().insert(url.to_string(), version.to_owned());
+        if changed.as_deref() != Some(version) {
+            self.keep(http, |slot| slot.learn(&self.token.borrow(), url.as_str(), version));
+        }
+    }
+
+    /// A cache that cannot be written is no failure: the next run signs in itself.
+    fn keep(&self, http: &Http, write: impl FnOnce(&Slot) -> std::io::Result<()>) {
+        if let Some(Err(e)) = self.slot.as_ref().map(write) {
+            http.log().debug(&format!("the sign-in is not kept for the next run: {e}"));
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Renewer for Rc<SignIn> {
+    async fn renew(&self, http: &Http) -> Result<Renewed> {
+        let entry = self.anew(http).await;
+        // Only now: others, who wait for this, are told the same.
+        let earlier = self.earlier.take();
+        let entry = entry?;
+        let place = |catalog: &Catalog| endpoint(&self.config, catalog, "image").ok();
+        let moved = earlier.as_ref().and_then(place).zip(place(&entry.catalog)).filter(|(was, is)| was != is);
+        Ok(Renewed { token: entry.token(), moved: moved.map(|(was, is)| (glance::v2_of(was), glance::v2_of(is))) })
+    }
+
+    fn is_from_earlier(&self) -> bool {
+        self.earlier.borrow().is_some()
+    }
+}
+
+/// What the token is to be good for.
+fn scope(config: &CloudConfig, methods: &[Method]) -> Result<Option<Value>> {
+    match methods.iter().any(|method| method.has_own_scope) {
+        true => Ok(None),
+        false => auth::scope(config),
+    }
+}
+
+/// Asks Keystone for a token: the token, and what Keystone says of it.
+async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<Entry> {
+    let scope = scope(config, methods)?;
     let body = token_request(methods, scope.as_ref());
     let (answer, root) = post_token(config, http, &body).await?;
     if answer.status().is_success() {
@@ -208,7 +386,7 @@ async fn token(config: &CloudConfig, http: &Http, methods: &[Method]) -> Result<
             Error::new(Kind::Unavailable, format!("`{}` gave no token", shown_url(&root)))
                 .next("check that `auth_url` is the address of Keystone")
         })?;
-        return Ok((Credential::Token(token.into()), answer.json().await?, root));
+        return Ok(Entry::new(token, root.into(), &answer.json().await?));
     }
     let receipt = answer.header("openstack-auth-receipt").is_some();
     // Of a wrong token or application credential Keystone says, in JSON, that
@@ -328,7 +506,7 @@ async fn explain(config: &CloudConfig, http: &Http, methods: &[Method], scope: &
     else {
         return refused(config, failure);
     };
-    let credential = Credential::Token(token.into());
+    let credential = Credential::fixed(token.as_str().into(), "");
     let key = |keys: [&'static str; 2]| keys.into_iter().find_map(|key| Some((key, config.auth(key)?)));
     let (keys, what, flag) = if scope.get("project").is_some() {
         (["project_id", "project_name"], "projects", "`--os-project-name` (OS_PROJECT_NAME)")

@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub config_dirs: Vec<PathBuf>,
     /// Where programs keep the user's data.
     pub data_dir: Option<PathBuf>,
+    /// Where programs keep what they can do without.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -37,6 +39,7 @@ impl Surroundings {
             config_dirs: config_dirs(&variables, home.as_deref()),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             data_dir: dirs::data_dir(),
+            cache_dir: dirs::cache_dir(),
             home,
             variables,
         }
@@ -63,6 +66,11 @@ impl Surroundings {
     /// Where the lines typed at the prompt are kept; `None` where there is no home.
     pub fn history(&self) -> Option<PathBuf> {
         Some(self.data_dir.as_deref()?.join("rimg").join("history"))
+    }
+
+    /// Where sign-ins are kept for the next run; `None` where there is no home.
+    pub fn token_cache(&self) -> Option<PathBuf> {
+        Some(self.cache_dir.as_deref()?.join("rimg"))
     }
 
     /// `path` with a leading `~` replaced by the home directory.

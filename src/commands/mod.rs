@@ -1,5 +1,6 @@
 //! The commands: one file for each, its path the words typed.
 
+mod cache;
 mod cached;
 mod command;
 mod configuration;
@@ -12,6 +13,7 @@ use crate::manager::Entry;
 
 /// Every command: the table of contents of the program.
 pub const ALL: &[Entry] = &[
+    Entry::new::<cache::clear::Clear>("cache clear"),
     Entry::new::<cached::image::clean::Clean>("cached image clean"),
     Entry::new::<cached::image::clear::Clear>("cached image clear"),
     Entry::new::<cached::image::delete::Delete>("cached image delete"),

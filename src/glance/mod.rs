@@ -19,12 +19,14 @@ pub struct Endpoint {
     pub url: Url,
     /// What to show it.
     pub credential: Credential,
+    /// The version that it is known to speak; it is asked where that is not known.
+    pub version: Option<String>,
 }
 
-/// Finds out which version `endpoint` speaks and answers with a service of it.
-/// `wanted` is what the user asked for (`2`, `2.5`, `1`).
-pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Result<Box<dyn ImageService>> {
-    let Endpoint { mut url, credential } = endpoint;
+/// Finds out which version `endpoint` speaks and answers with a service of it,
+/// and with that version. `wanted` is what the user asked for (`2`, `2.5`, `1`).
+pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Result<(Box<dyn ImageService>, String)> {
+    let Endpoint { mut url, credential, version: known } = endpoint;
     if url.cannot_be_a_base() || url.host().is_none() {
         return Err(Error::config(format!("`{url}` cannot be the address of an image service"))
             .next("it should look like `https://image.example.org`"));
@@ -33,17 +35,23 @@ pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Re
     if !matches!(major, None | Some("2")) {
         return Err(unsupported(wanted.unwrap_or_default()));
     }
-    let version = match cut_version(&mut url) {
+    let version = match cut_version(&mut url).or(known) {
         Some(version) => version,
         None => offered(&http, &url).await?,
     };
     if !version.starts_with("v2") {
         return Err(unsupported(&version));
     }
+    Ok((Box::new(v2::V2::new(http, v2_of(url), credential)), version))
+}
+
+/// Where the v2 of the image service at `url` is, which may name a version.
+pub fn v2_of(mut url: Url) -> Url {
+    cut_version(&mut url);
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().push("v2");
     }
-    Ok(Box::new(v2::V2::new(http, url, credential)))
+    url
 }
 
 /// Takes the version off the end of an address, if there is one.

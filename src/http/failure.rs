@@ -58,6 +58,11 @@ pub(super) fn was_dropped(error: &reqwest::Error) -> bool {
             || find::<std::io::Error>(error).is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset))
 }
 
+/// Whether it is about TLS.
+pub(super) fn is_tls(error: &reqwest::Error) -> bool {
+    find::<rustls::Error>(error).is_some()
+}
+
 /// An answer whose body broke off.
 pub(super) fn body(error: &reqwest::Error, url: &Url) -> Error {
     Error::new(Kind::Network, format!("the answer of `{}` broke off: {}", origin(url), root_cause(error)))
@@ -156,8 +161,9 @@ fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     error.source().and_then(within)
 }
 
-/// What an unhappy status means, with the server's own words once.
-pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
+/// What an unhappy status means, with the server's own words once; `advice` is
+/// the next step after a 401.
+pub(super) fn status(status: StatusCode, body: &[u8], advice: Option<&str>) -> Error {
     let code = status.as_u16();
     let kind = match code {
         401 => Kind::Auth,
@@ -176,7 +182,9 @@ pub(super) fn status(status: StatusCode, body: &[u8]) -> Error {
     };
     let error = Error::new(kind, message).with_status(code);
     match code {
-        401 => error.next("the token has expired or was withdrawn: run the command again, which signs in anew; replace a token given with `--os-token` (OS_TOKEN)"),
+        401 => error.next(
+            advice.unwrap_or("the token has expired or was withdrawn: run the command again, which signs in anew"),
+        ),
         407 => error.next(PROXY),
         429 | 500.. => error.next("try again in a moment; if it stays, ask who runs the cloud"),
         _ => error,
@@ -251,7 +259,7 @@ mod tests {
     fn the_words_of_an_html_error_page_are_kept_once() {
         let page = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>\
                      You may not &quot;publicize&quot;.&lt;br /&gt;<br /><br /></body></html>";
-        let error = status(StatusCode::FORBIDDEN, page);
+        let error = status(StatusCode::FORBIDDEN, page, None);
         assert_eq!(error.message, "You may not \"publicize\" (HTTP 403 forbidden)");
         assert_eq!(error.kind, Kind::Forbidden);
     }
@@ -269,6 +277,6 @@ mod tests {
 
     #[test]
     fn an_empty_body_leaves_the_status_alone() {
-        assert_eq!(status(StatusCode::BAD_GATEWAY, b"").message, "the service answered HTTP 502 bad gateway");
+        assert_eq!(status(StatusCode::BAD_GATEWAY, b"", None).message, "the service answered HTTP 502 bad gateway");
     }
 }

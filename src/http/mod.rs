@@ -5,6 +5,7 @@
 //! that take no secret to another host, a trace with secrets masked, and the
 //! translation of statuses and broken connections into [`Error`]s.
 
+mod credential;
 mod failure;
 mod tls;
 
@@ -15,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+pub use credential::{Credential, Renewed, Renewer, Token};
 pub use tls::Tls;
 
 use crate::error::{Error, Kind, Result};
@@ -66,24 +67,13 @@ impl Default for Settings {
     }
 }
 
-/// What a service knows us by.
-#[derive(Debug, Clone, Default)]
-pub enum Credential {
-    /// It does not ask.
-    #[default]
-    Nothing,
-    /// A Keystone token (`X-Auth-Token`).
-    Token(SecretString),
-    /// The value of an `Authorization` header (RFC 7617).
-    Basic(SecretString),
-}
-
 /// A request to be sent.
 pub struct Request {
     method: Method,
     url: Url,
     headers: HeaderMap,
     body: Payload,
+    credential: Option<Credential>,
     secret: bool,
 }
 
@@ -98,7 +88,7 @@ impl Request {
     pub fn new(method: Method, url: Url) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Request { method, url, headers, body: Payload::Nothing, secret: false }
+        Request { method, url, headers, body: Payload::Nothing, credential: None, secret: false }
     }
 
     /// A GET of `url`.
@@ -113,18 +103,11 @@ impl Request {
         self
     }
 
-    /// Shows who asks.
+    /// Shows who asks. When that is refused (401) it is renewed and the request
+    /// sent again, once, unless its body streams by.
     #[must_use]
     pub fn credential(mut self, credential: &Credential) -> Self {
-        let (name, secret) = match credential {
-            Credential::Nothing => return self,
-            Credential::Token(token) => (HeaderName::from_static("x-auth-token"), token),
-            Credential::Basic(text) => (AUTHORIZATION, text),
-        };
-        if let Ok(mut value) = HeaderValue::from_str(secret.expose_secret()) {
-            value.set_sensitive(true);
-            self.headers.insert(name, value);
-        }
+        self.credential = Some(credential.clone());
         self
     }
 
@@ -160,6 +143,8 @@ pub struct Answer {
     interrupt: Option<Interrupt>,
     log: Log,
     secret: bool,
+    /// What to do about a 401.
+    advice: Option<&'static str>,
 }
 
 /// The HTTP client of one run. Cheap to clone; connections are made on first use.
@@ -175,6 +160,8 @@ struct Shared {
     log: Log,
     clients: OnceCell<Clients>,
     timings: RefCell<Vec<(String, Duration)>>,
+    /// Services that are elsewhere now: where they were, and where they are.
+    moved: RefCell<Vec<(Url, Url)>>,
 }
 
 struct Clients {
@@ -187,7 +174,8 @@ struct Clients {
 impl Http {
     /// A client that says what it does to `log` and stops on `interrupt`.
     pub fn new(settings: Settings, log: Log, interrupt: Interrupt) -> Self {
-        let shared = Shared { settings, log, clients: OnceCell::new(), timings: RefCell::default() };
+        let (timings, moved) = Default::default();
+        let shared = Shared { settings, log, clients: OnceCell::new(), timings, moved };
         Http { shared: Rc::new(shared), interrupt: Some(interrupt) }
     }
 
@@ -205,6 +193,36 @@ impl Http {
     /// Every request so far, as `METHOD URL`, and how long its answer took.
     pub fn timings(&self) -> Vec<(String, Duration)> {
         self.shared.timings.borrow().clone()
+    }
+
+    /// From now on what begins with `from` is asked for at `to`.
+    fn moved(&self, from: Url, to: Url) {
+        self.shared.log.info(&format!("what was at `{}` is at `{}` now", shown_url(&from), shown_url(&to)));
+        self.shared.moved.borrow_mut().push((from, to));
+    }
+
+    /// Where `url` is now, if it is elsewhere.
+    fn elsewhere(&self, url: &Url) -> Option<Url> {
+        self.shared.moved.borrow().iter().find_map(|(from, to)| {
+            let rest = url.as_str().strip_prefix(from.as_str().trim_end_matches('/'))?;
+            let begins = rest.is_empty() || rest.starts_with(['/', '?']);
+            let moved = format!("{}{rest}", to.as_str().trim_end_matches('/'));
+            begins.then(|| Url::parse(&moved).ok()).flatten()
+        })
+    }
+
+    /// Where a service is now that is not at `url`, if it was an earlier run
+    /// that learnt of that place: one sign-in tells. The only error is an interrupt.
+    async fn found_again(&self, credential: &Credential, url: &Url) -> Result<Option<Url>> {
+        // Another request may have found out.
+        if credential.generation() == 0 && !credential.is_from_earlier() {
+            return Ok(None);
+        }
+        match credential.renew_after(0, self).await {
+            Err(error) if error.kind == Kind::Interrupted => Err(error),
+            Err(_) => Ok(None),
+            Ok(()) => Ok(self.elsewhere(url)),
+        }
     }
 
     /// Waits, unless interrupted.
@@ -228,7 +246,8 @@ impl Http {
     }
 
     async fn exchange(&self, request: Request) -> Result<Answer> {
-        let Request { method, mut url, mut headers, body, secret } = request;
+        let Request { method, mut url, mut headers, body, mut credential, secret } = request;
+        url = self.elsewhere(&url).unwrap_or(url);
         let repeatable = method == Method::GET || method == Method::HEAD;
         // A document can be sent again; what streams by cannot.
         let again = match &body {
@@ -238,8 +257,12 @@ impl Http {
         };
         let mut body = Some(body);
         let mut redirects = 0;
-        let mut dropped = false;
+        let (mut dropped, mut renewed) = (false, false);
         loop {
+            let generation = credential.as_ref().map(|credential| {
+                credential.show(&mut headers);
+                credential.generation()
+            });
             let sending = body.take().unwrap_or(match &again {
                 Some(Some(bytes)) => Payload::Document(bytes.clone()),
                 _ => Payload::Nothing,
@@ -247,15 +270,46 @@ impl Http {
             let started = Instant::now();
             let outcome = self.once(&method, &url, &headers, sending, secret).await;
             self.shared.timings.borrow_mut().push((format!("{method} {}", shown_url(&url)), started.elapsed()));
-            let answer = match outcome {
-                Ok(answer) => answer,
+            let mut answer = match (outcome, &credential) {
+                (Ok(answer), _) => answer,
                 // A pooled connection that the server had closed: once more, on a new one.
-                Err((_, true)) if repeatable && !dropped => {
+                (Err((_, Broken::Dropped)), _) if repeatable && !dropped => {
                     dropped = true;
                     continue;
                 }
-                Err((error, _)) => return Err(error),
+                (Err((error, Broken::Unreached)), Some(credential)) if again.is_some() && generation == Some(0) => {
+                    url = self.found_again(credential, &url).await?.ok_or(error)?;
+                    continue;
+                }
+                (Err((error, _)), _) => return Err(error),
             };
+            if let (StatusCode::UNAUTHORIZED, Some(credential), Some(generation)) =
+                (answer.status(), &credential, generation)
+            {
+                // Nothing was carried out, so any request may be sent again.
+                if !renewed && again.is_some() && credential.can_renew() {
+                    renewed = true;
+                    self.shared.log.info("the token was refused: signing in anew");
+                    // The connection can be used again once the answer is read.
+                    answer.beginning(64 * 1024).await?;
+                    credential.renew_after(generation, self).await?;
+                    url = self.elsewhere(&url).unwrap_or(url);
+                    continue;
+                }
+                answer.advice = if renewed { Some(REFUSED_AGAIN) } else { credential.advice() };
+            }
+            // OpenStack's services name each request; this is somebody else in the place of one.
+            let is_stranger =
+                || answer.status() == StatusCode::NOT_FOUND && answer.header("x-openstack-request-id").is_none();
+            if let Some(credential) = &credential
+                && generation == Some(0)
+                && again.is_some()
+                && is_stranger()
+                && let Some(there) = self.found_again(credential, &url).await?
+            {
+                url = there;
+                continue;
+            }
             let Some(next) = redirect(&answer, &url) else { return Ok(answer) };
             let same = same_service(&url, &next);
             // A body may hold a secret, and what changes things is meant for this service alone.
@@ -274,6 +328,7 @@ impl Http {
             if !same {
                 // The token is for this service, not for whom it points to.
                 drop_secrets(&mut headers);
+                credential = None;
             }
             self.shared.log.debug(&format!("redirected to {}", shown_url(&next)));
             url = next;
@@ -281,8 +336,7 @@ impl Http {
         }
     }
 
-    /// One request, one answer. The flag of a failure says that the connection
-    /// was closed before an answer came.
+    /// One request, one answer; of a failure also how far it came.
     async fn once(
         &self,
         method: &Method,
@@ -290,9 +344,9 @@ impl Http {
         headers: &HeaderMap,
         body: Payload,
         secret: bool,
-    ) -> std::result::Result<Answer, (Error, bool)> {
+    ) -> std::result::Result<Answer, (Error, Broken)> {
         let Shared { settings, log, .. } = &*self.shared;
-        let clients = self.clients().map_err(|e| (e, false))?;
+        let clients = self.clients().map_err(|e| (e, Broken::Otherwise))?;
         if log.says(Level::Debug) {
             trace_request(log, method, url, headers, &body, secret);
         }
@@ -307,8 +361,8 @@ impl Http {
             Payload::Data(body, _) => request.body(reqwest::Body::wrap(body)),
         };
         let sent = tokio::select! {
-            sent = request.send() => sent.map_err(|e| (failure::connection(&e, url, settings), failure::was_dropped(&e))),
-            error = stalled(meter, settings, url) => Err((error, false)),
+            sent = request.send() => sent.map_err(|e| (failure::connection(&e, url, settings), Broken::by(&e))),
+            error = stalled(meter, settings, url) => Err((error, Broken::Otherwise)),
         }?;
         let answer = Answer {
             inner: sent,
@@ -316,6 +370,7 @@ impl Http {
             interrupt: self.interrupt.clone(),
             log: log.clone(),
             secret,
+            advice: None,
         };
         if log.says(Level::Debug) {
             log.debug(&format!("RESP: [{}] {}", answer.status().as_u16(), shown_headers(answer.headers(), secret)));
@@ -351,6 +406,30 @@ impl Http {
         Ok(self.shared.clients.get_or_init(|| clients))
     }
 }
+
+/// How far a request came that got no answer.
+enum Broken {
+    /// There was no connection.
+    Unreached,
+    /// The server closed the connection before it had answered anything.
+    Dropped,
+    /// Anything else.
+    Otherwise,
+}
+
+impl Broken {
+    fn by(error: &reqwest::Error) -> Self {
+        match failure::was_dropped(error) {
+            true => Broken::Dropped,
+            // A certificate that is not trusted is no reason to look elsewhere.
+            false if error.is_connect() && !failure::is_tls(error) => Broken::Unreached,
+            false => Broken::Otherwise,
+        }
+    }
+}
+
+/// What to do about a service that refuses what the cloud has just given us.
+const REFUSED_AGAIN: &str = "the service refused a new token too: ask who runs the cloud whether its services agree";
 
 /// Ends when nothing has moved for too long.
 async fn stalled(meter: Option<Arc<Meter>>, settings: &Settings, url: &Url) -> Error {
@@ -421,12 +500,13 @@ impl Answer {
     }
 
     /// The answer itself if it is a success; otherwise the error it describes.
-    pub async fn ok(self) -> Result<Self> {
+    pub async fn ok(mut self) -> Result<Self> {
         let status = self.status();
         if status.is_success() || status == StatusCode::MULTIPLE_CHOICES {
             return Ok(self);
         }
-        Err(failure::status(status, &self.beginning(64 * 1024).await?))
+        let (advice, body) = (self.advice, self.beginning(64 * 1024).await?);
+        Err(failure::status(status, &body, advice))
     }
 
     /// The body as JSON.
@@ -444,7 +524,7 @@ impl Answer {
     }
 
     /// The beginning of the body, as far as it comes; only an interrupt is an error.
-    async fn beginning(mut self, limit: usize) -> Result<Vec<u8>> {
+    async fn beginning(&mut self, limit: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         while body.len() < limit {
             match self.chunk().await {

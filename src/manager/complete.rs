@@ -331,12 +331,12 @@ mod tests {
 
     #[test]
     fn words_are_completed_behind_words_and_global_options() {
-        assert_eq!(completed("rimg "), "cached command configuration image serve versions complete help");
+        assert_eq!(completed("rimg "), "cache cached command configuration image serve versions complete help");
         assert_eq!(completed("rimg image s"), "save schema set show stage stores");
         assert_eq!(completed("rimg im sh"), "show");
         assert_eq!(completed("rimg --os-cloud x -v image --debug sh"), "show");
         assert_eq!(completed("rimg help image un"), "unset");
-        assert_eq!(completed("rimg help "), "cached command configuration image serve versions complete");
+        assert_eq!(completed("rimg help "), "cache cached command configuration image serve versions complete");
         assert_eq!(completed("rimg volume "), "");
         assert_eq!(completed("rimg --nosuch "), "");
     }

@@ -83,7 +83,7 @@ const EXIT_STATUS: [(&str, &str); 5] = [
     ("141", "The reader of stdout went away."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     (
         "OS_CLOUD, OS_REGION_NAME, OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME, ...",
         "What stands in for an option: its description names the variable. The option wins over the variable, the \
@@ -98,11 +98,12 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("OS_CLOUD_NAME", "Name of the cloud that the variables describe [default: envvars]."),
     ("CLIFF_MAX_TERM_WIDTH, CLIFF_FIT_WIDTH", "Stand in for --max-width and --fit-width."),
     ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "The proxy to use, and the hosts that need none."),
-    ("XDG_CONFIG_HOME, XDG_CONFIG_DIRS", "Change where the files below are looked for."),
+    ("RIMG_TOKEN_CACHE", "If 0, each run signs in anew and keeps no token, as with --no-token-cache."),
+    ("XDG_CONFIG_HOME, XDG_CONFIG_DIRS, XDG_CACHE_HOME", "Change where the files below are looked for."),
     ("NO_COLOR", "If set and not empty, help is not coloured. Elsewhere than on a terminal it never is."),
 ];
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "clouds.yaml",
         "The clouds and how to sign in to them. The first of these that can be read is used, and no other: the file \
@@ -113,6 +114,10 @@ const FILES: [(&str, &str); 3] = [
     (
         "secure.yaml",
         "Looked for in the same way, and laid over clouds.yaml: a place for passwords, readable by the user alone.",
+    ),
+    (
+        "$XDG_CACHE_HOME/rimg, ~/.cache/rimg",
+        "Tokens that are kept for the next run, readable by the user alone; `rimg cache clear` removes them.",
     ),
     ("clouds-public.yaml", "Looked for in the same way: profiles that an entry's `profile` can name."),
 ];

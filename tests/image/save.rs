@@ -11,7 +11,7 @@ use crate::support::{Answer, World, each_service};
 fn files(world: &World) -> Vec<String> {
     let entries = std::fs::read_dir(&world.home).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name != ".config");
+    names.retain(|name| !matches!(name.as_str(), ".cache" | ".config"));
     names.sort();
     names
 }

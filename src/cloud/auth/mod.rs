@@ -46,6 +46,20 @@ pub struct Method {
     pub has_own_scope: bool,
 }
 
+/// What to do when a token that the user gave is refused.
+pub const GET_A_TOKEN: &str =
+    "the token has expired or was withdrawn: get a new token and give it with `--os-token` (OS_TOKEN)";
+
+/// Why nobody can sign in a second time with `methods`, as the step to take;
+/// `None` where that is possible.
+pub fn only_once(methods: &[Method]) -> Option<&'static str> {
+    methods.iter().find_map(|method| match method.name {
+        "token" => Some(GET_A_TOKEN),
+        "totp" => Some("the passcode was good only once: run the command again with a new one"),
+        _ => None,
+    })
+}
+
 /// Every plug-in that there is.
 pub const PLUGINS: &[Plugin] = &[
     Plugin { name: "password", how: How::Keystone(password::methods) },
@@ -111,6 +125,11 @@ impl<'a> Given<'a> {
             }
         }
         Ok(given)
+    }
+
+    /// Whether the user typed something.
+    pub fn was_typed(&self) -> bool {
+        !self.asked.is_empty()
     }
 
     /// The value of `key`, or what was typed for it.

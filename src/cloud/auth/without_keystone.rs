@@ -9,14 +9,15 @@ use crate::error::Result;
 use crate::http::Credential;
 
 pub fn none(_: &Given<'_>) -> Result<Credential> {
-    Ok(Credential::Nothing)
+    Ok(Credential::nothing("auth type `none` shows the service nothing: choose another with `--os-auth-type`"))
 }
 
 pub fn admin_token(given: &Given<'_>) -> Result<Credential> {
-    Ok(Credential::Token(given.required("token")?.into()))
+    Ok(Credential::fixed(given.required("token")?.into(), super::GET_A_TOKEN))
 }
 
 pub fn http_basic(given: &Given<'_>) -> Result<Credential> {
     let pair = format!("{}:{}", given.required("username")?, given.required("password")?);
-    Ok(Credential::Basic(format!("Basic {}", STANDARD.encode(pair)).into()))
+    let text = format!("Basic {}", STANDARD.encode(pair));
+    Ok(Credential::basic(text.into(), "check the user and the password"))
 }
