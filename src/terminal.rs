@@ -47,17 +47,21 @@ pub async fn ask_secret(prompt: impl Into<String>, interrupt: &Interrupt) -> Res
     }
     let prompt = prompt.into();
     let mode = mode();
+    // Before the prompt is seen: what is typed or pasted at once must not show either.
+    hide(mode.as_ref());
     let (answer, answered) = tokio::sync::oneshot::channel();
     // On a thread, so that Ctrl-C is heard while it waits.
     std::thread::spawn(move || answer.send(rpassword::prompt_password(prompt)));
     let typed = interrupt.or(async { answered.await.map_err(|_| Error::interrupted()) }).await;
+    restore(mode);
     match typed {
         Ok(Ok(typed)) => Ok(Some(typed)),
-        // The prompt can hear of Ctrl-C before we do; then it has tidied up itself.
+        // The prompt can hear of Ctrl-C before we do; then it has ended its line itself.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => Err(Error::interrupted()),
         Ok(Err(error)) => Err(Error::io("cannot ask on the terminal", &error)),
         Err(error) => {
-            restore(mode);
+            // The prompt's line is still open.
+            let _ = writeln!(std::io::stderr());
             Err(error)
         }
     }
@@ -69,18 +73,30 @@ pub fn mode() -> Option<rustix::termios::Termios> {
     rustix::termios::tcgetattr(std::io::stdin()).ok()
 }
 
+/// Stops the terminal from showing what is typed.
+#[cfg(unix)]
+fn hide(mode: Option<&rustix::termios::Termios>) {
+    if let Some(mut mode) = mode.cloned() {
+        mode.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        restore(Some(mode));
+    }
+}
+
 /// Puts the terminal back as it was.
 #[cfg(unix)]
 pub fn restore(mode: Option<rustix::termios::Termios>) {
     if let Some(mode) = mode {
         let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &mode);
-        // The prompt's line is still open.
-        let _ = writeln!(std::io::stderr());
     }
 }
 
 #[cfg(not(unix))]
-fn mode() {}
+fn mode() -> Option<()> {
+    None
+}
 
 #[cfg(not(unix))]
-fn restore((): ()) {}
+fn hide(_: Option<&()>) {}
+
+#[cfg(not(unix))]
+fn restore(_: Option<()>) {}
