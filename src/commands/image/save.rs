@@ -33,6 +33,11 @@ pub struct Save {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<String>,
 
+    /// Fetch so many ranges at a time into the file: for services and networks
+    /// that give one connection only a part of what they can
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    jobs: u8,
+
     /// Accepted for scripts; pieces of 256 KiB and more are the fastest anyway
     #[arg(long, value_name = "BYTES", hide = true)]
     chunk_size: Option<u64>,
@@ -66,6 +71,14 @@ impl Command for Save {
             None | Some("-") => Target::stdout()?,
             Some(path) => Target::file(path)?,
         };
+        let jobs = match &target {
+            Target::File(_) => usize::from(self.jobs),
+            _ if self.jobs > 1 => {
+                ctx.note("`--jobs` is for files; this is written in the order of its bytes, by one job");
+                1
+            }
+            _ => 1,
+        };
         let verify = match (self.no_verify, self.allow_md5_fallback) {
             (true, _) => Verify::LengthOnly,
             (false, true) => Verify::AllowMd5,
@@ -81,7 +94,7 @@ impl Command for Save {
         let meter = Meter::new(image.size());
         let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress);
         let saved = service
-            .download(&image, WriteTo { target, meter }, verify, signature.as_ref(), &self.store_preference)
+            .download(&image, WriteTo { target, meter, jobs }, verify, signature.as_ref(), &self.store_preference)
             .await;
         drop(bar);
         Ok(saved?)
