@@ -345,6 +345,47 @@ fn a_redirect_takes_no_token_elsewhere() {
 }
 
 #[test]
+fn a_token_that_expires_meanwhile_is_renewed() {
+    let data = data(2 * MIB);
+    for nth in [1, 2] {
+        let (world, _) = with_image(&data);
+        if nth == 2 {
+            world.images().on("GET", FILE).close_after_answer(MIB as u64);
+        }
+        world.images().on("GET", FILE).answer(|| Answer::html(401, "<html>no</html>"));
+        save(&world).ok();
+        let range = if nth == 2 { "bytes=1048576-" } else { "" };
+        assert_eq!(ranges(&world).last().unwrap(), range);
+        is_saved(&world, &data);
+    }
+}
+
+#[test]
+fn a_place_that_refuses_connections_is_tried_again() {
+    let (world, _) = with_image(b"data");
+    // A port that nobody listens on.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.images().on("GET", FILE).redirect(302, &format!("http://{nowhere}/data"));
+    save(&world).ok().stderr_has("connection refused; going on at byte 0 in ");
+    is_saved(&world, b"data");
+}
+
+#[test]
+fn a_length_that_is_not_that_of_the_image_is_refused() {
+    for length in [7, 1 << 40] {
+        let (world, _) = with_image(&data(MIB));
+        // What is in the image cache comes with a length.
+        save(&world).ok();
+        std::fs::remove_file(world.home.join("out")).unwrap();
+        world.images().on("GET", FILE).content_length(length);
+        save(&world).code(1).stderr_has(&format!(
+            "error: the data arrived damaged: the service sends {length} bytes of an image of 1048576\n"
+        ));
+        assert!(files(&world).is_empty());
+    }
+}
+
+#[test]
 fn a_range_that_is_not_what_was_asked_for_is_not_taken() {
     let len = 2 * MIB;
     let data = data(len);

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,10 @@ static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
 
 /// How often it is written down what has arrived: a kill costs that much.
 const MARK_EVERY: Duration = Duration::from_millis(200);
+
+/// After so many bytes the disk begins to write, so that little is left to
+/// wait for at the end.
+const FLUSH_EVERY: u64 = 64 << 20;
 
 /// How long a state may be, in bytes: one has a handful of spans.
 const STATE_LIMIT: u64 = 64 * 1024;
@@ -66,6 +71,10 @@ pub struct Part {
     clean_from: u64,
     len: u64,
     marked: Instant,
+    /// Bytes written since the disk was told to begin.
+    unflushed: u64,
+    /// Who waits for it meanwhile.
+    flusher: Option<JoinHandle<io::Result<()>>>,
     /// What to leave behind is decided.
     settled: bool,
 }
@@ -138,6 +147,8 @@ impl Part {
             clean_from: 0,
             len: meta.len(),
             marked: Instant::now(),
+            unflushed: 0,
+            flusher: None,
             settled: false,
         };
         if part.len < part.state.there.end() {
@@ -235,13 +246,29 @@ impl Part {
         if self.marked.elapsed() >= MARK_EVERY {
             self.mark()?;
         }
+        self.unflushed += piece.len() as u64;
+        if self.unflushed >= FLUSH_EVERY && self.flusher.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.flushed()?;
+            self.unflushed = 0;
+            let file = self.file.try_clone()?;
+            self.flusher = Some(std::thread::spawn(move || file.sync_data()));
+        }
         Ok(())
+    }
+
+    /// Waits for the disk. What it could not write it tells only once.
+    fn flushed(&mut self) -> io::Result<()> {
+        match self.flusher.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(outcome) => outcome.unwrap_or_else(|_| Err(io::Error::other("waiting for the disk failed"))),
+        }
     }
 
     /// Writes down what is there.
     fn mark(&mut self) -> io::Result<()> {
         self.fill()?;
         if self.state.synced {
+            self.flushed()?;
             self.file.sync_data()?;
         }
         write_state(&self.state_file, &self.state)?;
@@ -287,8 +314,10 @@ impl Part {
     /// the name with half of the bytes.
     pub fn keep(mut self) -> Result<()> {
         let end = self.state.there.end();
-        let kept = self.fill().and_then(|()| self.file.set_len(end)).and_then(|()| self.file.sync_all());
-        kept.and_then(|()| std::fs::rename(&self.path, &self.name))
+        let filled = self.flushed().and_then(|()| self.fill()).and_then(|()| self.file.set_len(end));
+        let synced = filled.and_then(|()| self.file.sync_all());
+        synced
+            .and_then(|()| std::fs::rename(&self.path, &self.name))
             .map_err(|e| Error::io(format!("cannot write `{}`", self.name.display()), &e))?;
         self.settled = true;
         let _ = std::fs::remove_file(&self.state_path);

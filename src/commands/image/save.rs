@@ -9,10 +9,14 @@ use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 
 /// Save the data of an image to a file or stdout
 ///
-/// The data is written beside the file, verified against the digest that the
+/// The data is collected in FILE.part, verified against the digest that the
 /// service names, and only then put in its place: a failure leaves an old file
-/// as it was. On stdout the bytes are out before they can be verified; a
-/// mismatch is exit code 1.
+/// as it was. What breaks is asked for again from where it was, up to five times
+/// in a row. What is interrupted or killed, or fails for good, leaves FILE.part
+/// and FILE.part.json: the same command goes on from there, unless the image has
+/// changed. Bytes that are not what they should be end up in FILE.corrupt. On
+/// stdout the bytes are out before they can be verified; a mismatch is exit
+/// code 1. Blocks of zeros are left out of the file as holes.
 ///
 /// With --verify-certificate the data must also be what was signed, by the
 /// properties img_signature, img_signature_hash_method and
@@ -23,6 +27,7 @@ use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 #[command(after_help = "Examples:
   rimg image save cirros --file cirros.qcow2
   rimg image save cirros | gzip > cirros.gz
+  rimg image save big --file big.raw --jobs 4
   rimg image save signed --file x.qcow2 --verify-certificate cert.pem")]
 pub struct Save {
     /// The image (name or ID)
