@@ -25,7 +25,7 @@ fn data(len: usize) -> Vec<u8> {
 fn files(world: &World) -> Vec<String> {
     let entries = std::fs::read_dir(&world.home).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name != ".config");
+    names.retain(|name| !name.starts_with('.'));
     names.sort();
     names
 }

@@ -27,7 +27,7 @@ use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 #[command(after_help = "Examples:
   rimg image save cirros --file cirros.qcow2
   rimg image save cirros | gzip > cirros.gz
-  rimg image save big --file big.raw --jobs 4
+  rimg image save cirros --file cirros.qcow2 --jobs 4
   rimg image save signed --file x.qcow2 --verify-certificate cert.pem")]
 pub struct Save {
     /// The image (name or ID)
