@@ -1,6 +1,7 @@
 //! Glance over HTTP: an [`ImageService`] of whatever version the endpoint speaks.
 
 mod download;
+mod fetch;
 mod upload;
 mod v2;
 mod wire;

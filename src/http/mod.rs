@@ -127,6 +127,11 @@ impl Request {
         self
     }
 
+    /// Where it goes.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Keeps bodies and headers of this exchange out of the trace altogether.
     #[must_use]
     pub fn secret(mut self) -> Self {

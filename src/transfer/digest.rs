@@ -49,9 +49,17 @@ impl Algorithm {
             Algorithm::Sha512 => "sha512",
         }
     }
+}
 
-    fn start(self) -> Running {
-        match self {
+/// One digest under way.
+pub(super) enum Running {
+    Md5(Md5),
+    Sha(sha::Context),
+}
+
+impl Running {
+    pub(super) fn start(algorithm: Algorithm) -> Self {
+        match algorithm {
             Algorithm::Md5 => Running::Md5(Md5::new()),
             Algorithm::Sha1 => Running::Sha(sha::Context::new(&sha::SHA1_FOR_LEGACY_USE_ONLY)),
             Algorithm::Sha256 => Running::Sha(sha::Context::new(&sha::SHA256)),
@@ -59,22 +67,15 @@ impl Algorithm {
             Algorithm::Sha512 => Running::Sha(sha::Context::new(&sha::SHA512)),
         }
     }
-}
 
-enum Running {
-    Md5(Md5),
-    Sha(sha::Context),
-}
-
-impl Running {
-    fn update(&mut self, piece: &[u8]) {
+    pub(super) fn update(&mut self, piece: &[u8]) {
         match self {
             Running::Md5(sum) => sum.update(piece),
             Running::Sha(sum) => sum.update(piece),
         }
     }
 
-    fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         match self {
             Running::Md5(sum) => hex(&sum.finalize()),
             Running::Sha(sum) => hex(sum.finish().as_ref()),
@@ -104,7 +105,7 @@ impl Digests {
             .map(|&algorithm| {
                 let (feed, pieces) = sync_channel::<Bytes>(QUEUE);
                 let thread = std::thread::spawn(move || {
-                    let mut sum = algorithm.start();
+                    let mut sum = Running::start(algorithm);
                     for piece in pieces {
                         sum.update(&piece);
                     }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tempfile::NamedTempFile;
 use tokio::sync::{mpsc, oneshot};
 
-use super::QUEUE;
 use super::digest::{Algorithm, Digests};
+use super::follow::Follow;
+use super::part::Part;
 use super::progress::Meter;
 use crate::error::{Error, Kind, Result};
+
+/// How many pieces wait for the writer. They are as large as the connection
+/// gives them, up to 400 KiB.
+const QUEUE: usize = 2;
 
 /// Where a download goes, and what counts it.
 pub struct WriteTo {
@@ -21,6 +25,8 @@ pub struct WriteTo {
     pub target: Target,
     /// Counts what arrives.
     pub meter: Arc<Meter>,
+    /// How many ranges of it may be fetched at a time, where the place allows it.
+    pub jobs: usize,
 }
 
 /// How a download is checked.
@@ -38,13 +44,8 @@ pub enum Verify {
 
 /// The place that a download goes to.
 pub enum Target {
-    /// A file: written beside its final name, then renamed onto it.
-    File {
-        /// The temporary file; gone when dropped.
-        part: NamedTempFile,
-        /// The final name, links resolved.
-        path: PathBuf,
-    },
+    /// A file: collected beside its final name, then renamed onto it.
+    File(Box<Part>),
     /// A pipe or a device: bytes cannot be taken back.
     Direct(File, String),
     /// Stdout.
@@ -53,7 +54,7 @@ pub enum Target {
 
 impl Target {
     /// Prepares to write `path`. The old file, if any, stays as it is until
-    /// [`Receiver::keep`].
+    /// the download is kept.
     pub fn file(path: &str) -> Result<Self> {
         let cannot = |e: io::Error| Error::io(format!("cannot write `{path}`"), &e);
         let existing = std::fs::metadata(path).ok();
@@ -66,30 +67,11 @@ impl Target {
             return Ok(Target::Direct(file, path.to_owned()));
         }
         // Through a link, the file behind it is replaced, as writing would do.
-        let path = match &existing {
-            Some(_) => std::fs::canonicalize(path).map_err(cannot)?,
-            None => PathBuf::from(path),
+        let path = match existing.is_some() && Path::new(path).is_symlink() {
+            true => std::fs::canonicalize(path).map_err(cannot)?,
+            false => PathBuf::from(path),
         };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut prefix = std::ffi::OsString::from(".");
-        prefix.push(path.file_name().unwrap_or_default());
-        prefix.push(".");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".part");
-        // As the umask wants it, not private: this will be the user's file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let part = builder.tempfile_in(folder).map_err(|e| {
-            let error = Error::io(format!("cannot write in `{}`", folder.display()), &e);
-            if e.kind() == io::ErrorKind::NotFound { error.next("create the directory first") } else { error }
-        })?;
-        if let Some(meta) = existing {
-            part.as_file().set_permissions(meta.permissions()).map_err(cannot)?;
-        }
-        Ok(Target::File { part, path })
+        Part::open(path).map(|part| Target::File(Box::new(part)))
     }
 
     /// Stdout, unless it is a terminal: image data would garble it.
@@ -103,99 +85,117 @@ impl Target {
 
     fn name(&self) -> String {
         match self {
-            Target::File { path, .. } => path.display().to_string(),
+            Target::File(part) => part.path().display().to_string(),
             Target::Direct(_, name) => name.clone(),
             Target::Stdout => "stdout".to_owned(),
         }
     }
 
-    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write(&mut self, at: u64, piece: &[u8]) -> io::Result<()> {
         match self {
-            Target::File { part, .. } => part.as_file_mut().write_all(piece),
+            Target::File(part) => part.write(at, piece),
             Target::Direct(file, _) => file.write_all(piece),
             Target::Stdout => io::stdout().lock().write_all(piece),
         }
     }
 }
 
-/// What has arrived so far.
+/// What has arrived so far, on its way to the target.
 pub struct Receiver {
     name: String,
-    queue: mpsc::Sender<Bytes>,
-    written: oneshot::Receiver<io::Result<Target>>,
-    digests: Digests,
-    size: u64,
+    queue: mpsc::Sender<(u64, Bytes)>,
+    done: oneshot::Receiver<(Target, io::Result<Sums>)>,
+    stop: Option<Box<dyn Fn() + Send + Sync>>,
     meter: Arc<Meter>,
 }
 
-/// All that has arrived, written but not yet kept.
-pub struct Received {
-    /// Bytes that arrived.
-    pub size: u64,
-    /// Their digests.
-    pub digests: Vec<(Algorithm, String)>,
-    target: Target,
+/// Digests by their algorithms.
+pub type Sums = Vec<(Algorithm, String)>;
+
+/// Who computes the digests.
+enum Hashing {
+    /// What arrives in order passes by.
+    Passing(Digests),
+    /// What is in the file already, or arrives in any order, is read from there.
+    Following(Follow),
 }
 
 impl Receiver {
-    /// Begins to write to `to`, computing `algorithms` on the way.
-    pub fn start(to: WriteTo, algorithms: &[Algorithm]) -> Self {
-        let WriteTo { mut target, meter } = to;
-        let (queue, mut pieces) = mpsc::channel::<Bytes>(QUEUE);
+    /// Begins to write to `target`, computing `algorithms` on the way.
+    /// `in_order` says that the pieces will come in the order of their bytes.
+    pub fn start(mut target: Target, meter: &Arc<Meter>, algorithms: &[Algorithm], in_order: bool) -> Result<Self> {
+        let hashing = match &target {
+            Target::File(part) if !in_order || part.there().count() > 0 => {
+                let follow = Follow::start(algorithms, &part.reader()?, part.there().beginning());
+                let cannot = |e| Error::io(format!("cannot read `{}`", part.path().display()), &e);
+                Hashing::Following(follow.map_err(cannot)?)
+            }
+            _ => Hashing::Passing(Digests::start(algorithms)),
+        };
+        let stop: Option<Box<dyn Fn() + Send + Sync>> = match &hashing {
+            Hashing::Following(follow) => Some(Box::new(follow.stopper())),
+            Hashing::Passing(_) => None,
+        };
+        let (queue, mut pieces) = mpsc::channel::<(u64, Bytes)>(QUEUE);
         let name = target.name();
-        let (tell, written) = oneshot::channel();
+        let (tell, done) = oneshot::channel();
         std::thread::spawn(move || {
             let mut write = || {
-                while let Some(piece) = pieces.blocking_recv() {
-                    target.write(&piece)?;
+                while let Some((at, piece)) = pieces.blocking_recv() {
+                    target.write(at, &piece)?;
+                    match (&hashing, &target) {
+                        (Hashing::Passing(digests), _) => digests.update(&piece),
+                        (Hashing::Following(follow), Target::File(part)) => follow.written(part.there().beginning()),
+                        (Hashing::Following(_), _) => {}
+                    }
                 }
-                if let Target::Stdout = target {
-                    io::stdout().lock().flush()?;
+                match target {
+                    Target::Stdout => io::stdout().lock().flush(),
+                    _ => Ok(()),
                 }
-                Ok(())
             };
-            let outcome = write();
-            // On failure the temporary file is gone before that is told.
-            let _ = tell.send(outcome.map(|()| target));
+            let written = write();
+            drop(pieces);
+            let sums = written.and_then(|()| match hashing {
+                Hashing::Passing(digests) => digests.finish().map_err(io::Error::other),
+                Hashing::Following(follow) => follow.finish(),
+            });
+            let _ = tell.send((target, sums));
         });
-        Receiver { name, queue, written, digests: Digests::start(algorithms), size: 0, meter }
+        Ok(Receiver { name, queue, done, stop, meter: Arc::clone(meter) })
     }
 
-    /// Takes the next piece; `false` when the writer has failed and the rest is
-    /// not wanted ([`finish`](Self::finish) tells why).
-    pub async fn take(&mut self, piece: Bytes) -> bool {
-        self.size += piece.len() as u64;
+    /// Takes the bytes that begin at `at`; `false` when the writer has failed
+    /// and the rest is not wanted ([`finish`](Self::finish) tells why).
+    pub async fn take(&self, at: u64, piece: Bytes) -> bool {
         self.meter.add(piece.len() as u64);
-        self.digests.update(&piece);
-        self.queue.send(piece).await.is_ok()
+        self.queue.send((at, piece)).await.is_ok()
     }
 
-    /// Waits until everything is written.
-    pub async fn finish(self) -> Result<Received> {
-        drop(self.queue);
-        let target = match self.written.await {
-            Ok(Ok(target)) => target,
-            Ok(Err(error)) => {
-                let failure = Error::io(format!("cannot write `{}`", self.name), &error);
-                return Err(match error.kind() {
-                    io::ErrorKind::StorageFull => failure.next("free some space and try again"),
-                    _ => failure,
-                });
+    /// Waits until everything is written and digested; the target comes back
+    /// also after a failure. `stopped` ends the wait.
+    pub async fn finish(self, stopped: impl Future<Output = Error>) -> (Option<Target>, Result<Sums>) {
+        let Receiver { name, queue, mut done, stop, .. } = self;
+        drop(queue);
+        let (outcome, stopped) = tokio::select! {
+            biased;
+            outcome = &mut done => (outcome, None),
+            error = stopped => {
+                stop.iter().for_each(|stop| stop());
+                (done.await, Some(error))
             }
-            Err(_) => return Err(Error::new(Kind::Io, format!("writing `{}` failed", self.name))),
         };
-        Ok(Received { size: self.size, digests: self.digests.finish()?, target })
-    }
-}
-
-impl Received {
-    /// Puts the file in its place: on disk first, so that a crash cannot leave
-    /// the name with half of the bytes.
-    pub fn keep(self) -> Result<()> {
-        let Target::File { part, path } = self.target else { return Ok(()) };
-        let cannot = |e: &io::Error| Error::io(format!("cannot write `{}`", path.display()), e);
-        part.as_file().sync_all().map_err(|e| cannot(&e))?;
-        part.persist(&path).map_err(|e| cannot(&e.error))?;
-        Ok(())
+        let (target, sums) = match outcome {
+            Ok((target, sums)) => (Some(target), sums),
+            Err(_) => (None, Err(io::Error::other("its writer failed"))),
+        };
+        let sums = sums.map_err(|e| {
+            let failure = Error::io(format!("cannot write `{name}`"), &e);
+            match e.kind() {
+                io::ErrorKind::StorageFull => failure.next("free some space and try again"),
+                _ => failure,
+            }
+        });
+        (target, stopped.map_or(sums, Err))
     }
 }

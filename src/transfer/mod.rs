@@ -4,7 +4,7 @@
 //! upload:    file or stdin -> reader thread -> queue -> socket
 //!                                  \-> digest threads
 //! download:  socket -> queue -> writer thread -> file or stdout
-//!               \-> digest threads
+//!                                   \-> digest threads
 //! ```
 //!
 //! Pieces are shared, not copied; every queue is short, so memory stays flat
@@ -12,13 +12,18 @@
 
 mod digest;
 mod download;
+mod follow;
+mod part;
 mod progress;
+mod ranges;
 mod source;
 mod upload;
 
 pub use digest::{Algorithm, Digests};
-pub use download::{Received, Receiver, Target, Verify, WriteTo};
+pub use download::{Receiver, Sums, Target, Verify, WriteTo};
+pub use part::{Part, Subject};
 pub use progress::{Bar, Meter, Show, Style};
+pub use ranges::Ranges;
 pub use source::{Data, Input, Rehash};
 pub use upload::{Outbody, Outgoing, Sent};
 

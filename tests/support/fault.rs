@@ -23,12 +23,14 @@ pub enum Act {
     Close,
     CloseAfterRequest(u64),
     CloseAfterAnswer(u64),
+    ResetAfterAnswer(u64),
     Stall,
     StallRequest,
     StallAfter(u64),
     Drip { piece: usize, pause: Duration },
     ContentLength(u64),
     Edit(Box<dyn Fn(&mut Value) + Send + Sync>),
+    Twist { ranged: bool, twist: Box<dyn Fn(&mut Answer) + Send + Sync> },
 }
 
 pub struct Fault {
@@ -142,6 +144,11 @@ impl<'a> Script<'a> {
         self.act(Act::CloseAfterAnswer(bytes));
     }
 
+    /// Resets the connection after so many bytes of the right answer's body.
+    pub fn reset_after_answer(self, bytes: u64) {
+        self.act(Act::ResetAfterAnswer(bytes));
+    }
+
     /// Reads the request to its end and never answers.
     pub fn stall(self) {
         self.act(Act::Stall);
@@ -165,6 +172,16 @@ impl<'a> Script<'a> {
     /// Announces another Content-Length than that of the body it sends.
     pub fn content_length(self, bytes: u64) {
         self.act(Act::ContentLength(bytes));
+    }
+
+    /// Changes the right answer: its status, headers, content.
+    pub fn twist(self, twist: impl Fn(&mut Answer) + Send + Sync + 'static) {
+        self.act(Act::Twist { ranged: true, twist: Box::new(twist) });
+    }
+
+    /// Overlooks that only a range was asked for, then changes the answer.
+    pub fn whole(self, twist: impl Fn(&mut Answer) + Send + Sync + 'static) {
+        self.act(Act::Twist { ranged: false, twist: Box::new(twist) });
     }
 
     /// Changes the JSON of the right answer: another hash, size, status ….

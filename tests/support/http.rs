@@ -416,7 +416,11 @@ impl Shared {
             let _ = tls.flush();
         }
         // A clone is kept for `drop`: without this the peer would see no end.
-        let _ = closer.map(|socket| socket.shutdown(Shutdown::Both));
+        let _ = closer.map(|socket| match socket2::SockRef::from(&socket).linger() {
+            // It is to be reset: that is what closing does then.
+            Ok(Some(_)) => Ok(()),
+            _ => socket.shutdown(Shutdown::Both),
+        });
     }
 
     /// One request and its answer. True: another may follow on the connection.
@@ -487,8 +491,16 @@ impl Shared {
                 return None;
             }
             Some(Act::StallRequest) => return None,
+            Some(Act::Twist { ranged: false, .. }) => {
+                let mut whole = request.clone();
+                whole.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range"));
+                (self.handler)(&whole, body)
+            }
             _ => (self.handler)(request, body),
         };
+        if let Some(Act::Twist { twist, .. }) = act {
+            twist(&mut answer);
+        }
         if let (Some(Act::Edit(edit)), Content::Bytes(bytes)) = (act, &mut answer.content) {
             let mut value = serde_json::from_slice(bytes).expect("an answer to edit is JSON");
             edit(&mut value);
@@ -515,7 +527,7 @@ impl Shared {
         let mut keep = announced;
         let (mut most, mut stall, mut drip) = (u64::MAX, false, None);
         match act {
-            Some(Act::CloseAfterAnswer(bytes)) => (most, keep) = (*bytes, false),
+            Some(Act::CloseAfterAnswer(bytes) | Act::ResetAfterAnswer(bytes)) => (most, keep) = (*bytes, false),
             Some(Act::StallAfter(bytes)) => (most, stall, keep) = (*bytes, true, false),
             Some(Act::Drip { piece, pause }) => drip = Some((*piece, *pause)),
             Some(Act::ContentLength(claimed)) => (announced_len, keep) = (*claimed, false),
@@ -555,6 +567,16 @@ impl Shared {
             }
         }
         to.flush()?;
+        if matches!(act, Some(Act::ResetAfterAnswer(_))) {
+            let (Stream::Plain(socket), linger) = (&*to, Some(Duration::ZERO)) else {
+                panic!("only a plain connection can be reset");
+            };
+            // What was sent is to arrive: a reset drops what is still under way.
+            thread::sleep(Duration::from_millis(100));
+            socket2::SockRef::from(socket).set_linger(linger)?;
+            let peer = socket.peer_addr()?;
+            self.open.lock().unwrap().retain(|other| other.peer_addr().is_ok_and(|other| other != peer));
+        }
         if stall {
             self.wait_for_end();
         }

@@ -206,6 +206,7 @@ pub struct Running {
     started: Instant,
     deadline: Duration,
     peak_rss_kib: u64,
+    peak_own_kib: u64,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
@@ -218,7 +219,7 @@ impl Running {
         stdout: Option<JoinHandle<Vec<u8>>>,
         stderr: Option<JoinHandle<Vec<u8>>>,
     ) -> Running {
-        Running { shown, child, started: Instant::now(), deadline, peak_rss_kib: 0, stdout, stderr }
+        Running { shown, child, started: Instant::now(), deadline, peak_rss_kib: 0, peak_own_kib: 0, stdout, stderr }
     }
 
     /// Its number in the system.
@@ -239,9 +240,12 @@ impl Running {
         // the peak but for two milliseconds. `ru_maxrss` would be exact but
         // starts from the size of this test program, which forks.
         if let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())) {
-            let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = mark.and_then(|text| text.split_whitespace().next()?.parse().ok());
-            self.peak_rss_kib = self.peak_rss_kib.max(kib.unwrap_or(0));
+            let kib = |name: &str| -> u64 {
+                let text = status.lines().find_map(|line| line.strip_prefix(name));
+                text.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+            };
+            self.peak_rss_kib = self.peak_rss_kib.max(kib("VmHWM:"));
+            self.peak_own_kib = self.peak_own_kib.max(kib("RssAnon:"));
         }
         self.child.try_wait().unwrap()
     }
@@ -267,6 +271,7 @@ impl Running {
             stdout,
             stderr,
             peak_rss_kib: self.peak_rss_kib,
+            peak_own_kib: self.peak_own_kib,
         }
     }
 }
@@ -342,6 +347,7 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     peak_rss_kib: u64,
+    peak_own_kib: u64,
 }
 
 impl Outcome {
@@ -411,6 +417,14 @@ impl Outcome {
     #[track_caller]
     pub fn stderr_lacks(&self, text: &str) -> &Self {
         self.check(!self.stderr().contains(text), &format!("standard error should not have {text:?}"))
+    }
+
+    /// The most memory the program had for itself, without the pages of its
+    /// own file (a debug build has 20 MiB of those), in KiB.
+    #[track_caller]
+    pub fn peak_own_kib(&self) -> u64 {
+        self.check(self.peak_own_kib > 0, "it ended before its memory could be looked at");
+        self.peak_own_kib
     }
 
     /// Standard output as JSON.

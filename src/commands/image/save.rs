@@ -9,10 +9,14 @@ use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 
 /// Save the data of an image to a file or stdout
 ///
-/// The data is written beside the file, verified against the digest that the
+/// The data is collected in FILE.part, verified against the digest that the
 /// service names, and only then put in its place: a failure leaves an old file
-/// as it was. On stdout the bytes are out before they can be verified; a
-/// mismatch is exit code 1.
+/// as it was. What breaks is asked for again from where it was, up to five times
+/// in a row. What is interrupted or killed, or fails for good, leaves FILE.part
+/// and FILE.part.json: the same command goes on from there, unless the image has
+/// changed. Bytes that are not what they should be end up in FILE.corrupt. On
+/// stdout the bytes are out before they can be verified; a mismatch is exit
+/// code 1. Blocks of zeros are left out of the file as holes.
 ///
 /// With --verify-certificate the data must also be what was signed, by the
 /// properties img_signature, img_signature_hash_method and
@@ -23,6 +27,7 @@ use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
 #[command(after_help = "Examples:
   rimg image save cirros --file cirros.qcow2
   rimg image save cirros | gzip > cirros.gz
+  rimg image save cirros --file cirros.qcow2 --jobs 4
   rimg image save signed --file x.qcow2 --verify-certificate cert.pem")]
 pub struct Save {
     /// The image (name or ID)
@@ -32,6 +37,11 @@ pub struct Save {
     /// Write to this file [default: stdout]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<String>,
+
+    /// Fetch so many ranges at a time into the file: for services and networks
+    /// that give one connection only a part of what they can
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    jobs: u8,
 
     /// Accepted for scripts; pieces of 256 KiB and more are the fastest anyway
     #[arg(long, value_name = "BYTES", hide = true)]
@@ -66,6 +76,14 @@ impl Command for Save {
             None | Some("-") => Target::stdout()?,
             Some(path) => Target::file(path)?,
         };
+        let jobs = match &target {
+            Target::File(_) => usize::from(self.jobs),
+            _ if self.jobs > 1 => {
+                ctx.note("`--jobs` is for files; this is written in the order of its bytes, by one job");
+                1
+            }
+            _ => 1,
+        };
         let verify = match (self.no_verify, self.allow_md5_fallback) {
             (true, _) => Verify::LengthOnly,
             (false, true) => Verify::AllowMd5,
@@ -81,7 +99,7 @@ impl Command for Save {
         let meter = Meter::new(image.size());
         let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress);
         let saved = service
-            .download(&image, WriteTo { target, meter }, verify, signature.as_ref(), &self.store_preference)
+            .download(&image, WriteTo { target, meter, jobs }, verify, signature.as_ref(), &self.store_preference)
             .await;
         drop(bar);
         Ok(saved?)

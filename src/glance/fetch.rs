@@ -1,0 +1,366 @@
+//! Bytes that go on: a GET whose answer breaks off, stalls or is put off by the
+//! service is asked again, from where it was
+//! (<https://www.rfc-editor.org/rfc/rfc9110#name-range-requests>).
+//!
+//! Nothing that a service says of a range is believed unseen: what is not the
+//! range that was asked for is not taken, and the whole is read instead, passing
+//! over what is there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::try_join_all;
+use http::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, Http, Request};
+use crate::transfer::{Meter, Ranges, Receiver};
+
+/// How often in a row it may fail without one more byte.
+const TRIES: u32 = 5;
+
+/// The longest pause that rimg chooses by itself.
+const PAUSE: Duration = Duration::from_secs(20);
+
+/// The longest pause that a service can ask for (Retry-After).
+const ASKED_PAUSE: Duration = Duration::from_secs(300);
+
+/// How much one of several jobs asks for at a time, in bytes: so little that
+/// the digest follows close behind, so much that the requests cost nothing.
+const SEGMENT: u64 = 32 << 20;
+
+/// A download as it goes on.
+pub(super) struct Fetch<'a> {
+    pub http: &'a Http,
+    /// Makes the request for the whole data.
+    pub request: &'a dyn Fn() -> Request,
+    /// The length that the data must have, if it is known.
+    pub size: Option<u64>,
+    pub meter: &'a Meter,
+    /// What to call the data in a message.
+    pub name: &'a str,
+    /// Whether the service can be asked for ranges.
+    pub ranges: Cell<bool>,
+    /// Whether it was asked for one.
+    pub stitched: Cell<bool>,
+}
+
+/// Why an attempt ended.
+enum Failed {
+    /// It would fail again.
+    Finally(Error),
+    /// It is worth another try, after the pause that the service asks for.
+    ForNow(Error, Option<Duration>),
+    /// It was not the range that was asked for: the whole is to be read.
+    NotThisRange,
+    /// The writer wants no more; it knows why.
+    Unwanted,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            Kind::Network => Failed::ForNow(error, None),
+            _ => Failed::Finally(error),
+        }
+    }
+}
+
+impl Fetch<'_> {
+    /// Fetches all that is not `there`, up to `jobs` ranges at a time, into
+    /// `receiver`. Answers with the length of the data.
+    pub async fn all(&self, there: &Ranges, jobs: usize, receiver: &Receiver) -> Result<u64> {
+        let taken = RefCell::new(there.clone());
+        if let Some(size) = self.size {
+            let gaps = there.gaps(size);
+            if gaps.is_empty() {
+                return Ok(size);
+            }
+            if (jobs > 1 || gaps.len() > 1) && self.ranges.get() {
+                match self.segments(gaps, size, jobs.max(1), &taken, receiver).await {
+                    Err(Failed::NotThisRange) => {
+                        self.meter.restart(taken.borrow().count());
+                        self.unranged("so it is read by one job, from the beginning");
+                    }
+                    Err(Failed::Unwanted) => return Ok(size),
+                    Err(Failed::Finally(error) | Failed::ForNow(error, _)) => return Err(error),
+                    Ok(()) => return Ok(size),
+                }
+            }
+        }
+        let start = taken.borrow().beginning();
+        let at = Cell::new(start);
+        loop {
+            match self.span(&at, None, &taken, receiver).await {
+                Err(Failed::NotThisRange) => self.unranged("so it is read from the beginning"),
+                Err(Failed::Unwanted) => return Ok(self.size.unwrap_or(at.get())),
+                Err(Failed::Finally(error) | Failed::ForNow(error, _)) => return Err(error),
+                Ok(()) => return Ok(at.get()),
+            }
+        }
+    }
+
+    fn unranged(&self, so: &str) {
+        self.ranges.set(false);
+        self.http.log().note(&format!("the service does not send the part of `{}` that is missing, {so}", self.name));
+    }
+
+    async fn segments(
+        &self,
+        gaps: Vec<(u64, u64)>,
+        size: u64,
+        jobs: usize,
+        taken: &RefCell<Ranges>,
+        receiver: &Receiver,
+    ) -> std::result::Result<(), Failed> {
+        let length = size.div_ceil(jobs as u64).clamp(1 << 20, SEGMENT);
+        let split = |(start, end): (u64, u64)| {
+            let starts = (0..(end - start).div_ceil(length)).map(move |index| start + index * length);
+            starts.map(move |start| (start, end.min(start + length)))
+        };
+        let left: RefCell<VecDeque<_>> = RefCell::new(gaps.into_iter().flat_map(split).collect());
+        let worker = async |_| {
+            loop {
+                let Some((start, end)) = left.borrow_mut().pop_front() else { return Ok(()) };
+                self.span(&Cell::new(start), Some(end), taken, receiver).await?;
+            }
+        };
+        try_join_all((0..jobs).map(worker)).await.map(drop)
+    }
+
+    /// Fetches the bytes from `at` up to `end`, or all that follow, with as
+    /// many tries as it needs.
+    async fn span(
+        &self,
+        at: &Cell<u64>,
+        end: Option<u64>,
+        taken: &RefCell<Ranges>,
+        receiver: &Receiver,
+    ) -> std::result::Result<(), Failed> {
+        let mut failures = 0;
+        loop {
+            let before = at.get();
+            let Err(failed) = self.attempt(at, end, taken, receiver).await else { return Ok(()) };
+            let Failed::ForNow(error, asked) = failed else { return Err(failed) };
+            failures = if at.get() > before { 1 } else { failures + 1 };
+            if failures > TRIES {
+                let times = format!("given up after {failures} failures in a row");
+                return Err(Failed::Finally(error.details([times])));
+            }
+            let pause = match asked {
+                Some(asked) if asked > ASKED_PAUSE => {
+                    let step = format!("the service asks to try again in {} s", asked.as_secs());
+                    return Err(Failed::Finally(error.next(step)));
+                }
+                Some(asked) => asked,
+                None => pause(failures),
+            };
+            self.http.log().warn(&format!(
+                "{}; going on at byte {} in {:.1} s (try {failures} of {TRIES})",
+                error.message,
+                at.get(),
+                pause.as_secs_f64(),
+            ));
+            self.meter.phase(format!("waiting to try again: {}", error.message));
+            let waited = self.http.pause(pause).await;
+            self.meter.phase(String::new());
+            waited.map_err(Failed::Finally)?;
+        }
+    }
+
+    /// One request for the bytes from `at` up to `end`.
+    async fn attempt(
+        &self,
+        at: &Cell<u64>,
+        end: Option<u64>,
+        taken: &RefCell<Ranges>,
+        receiver: &Receiver,
+    ) -> std::result::Result<(), Failed> {
+        let start = at.get();
+        let ranged = self.ranges.get() && (start > 0 || end.is_some());
+        let mut request = (self.request)();
+        if ranged {
+            self.stitched.set(true);
+            let last = end.map(|end| (end - 1).to_string()).unwrap_or_default();
+            // Digits and two signs are a header value.
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes={start}-{last}")) {
+                request = request.header(RANGE, range);
+            }
+        }
+        let mut answer = self.http.send(request).await?;
+        let (mut skip, end) = match answer.status() {
+            StatusCode::PARTIAL_CONTENT if ranged => match self.is_asked(&answer, start, end) {
+                Some(end) => (0, Some(end)),
+                None => return Err(Failed::NotThisRange),
+            },
+            StatusCode::RANGE_NOT_SATISFIABLE if ranged => return Err(Failed::NotThisRange),
+            // The whole, wherever we are: pass over what is there. Of several jobs, one does that.
+            StatusCode::OK if end.is_some() => return Err(Failed::NotThisRange),
+            StatusCode::OK => (start, self.whole(&answer)?),
+            StatusCode::NO_CONTENT => return Err(Failed::Finally(super::download::no_data(self.name))),
+            status if status.is_success() => {
+                let what = format!("the service answered HTTP {} where HTTP 200 was wanted", status.as_u16());
+                return Err(Failed::Finally(super::download::corrupt_copy(what)));
+            }
+            status => {
+                let asked = retry_after(&answer, SystemTime::now());
+                let Err(error) = answer.ok().await else { return Err(Failed::NotThisRange) };
+                return Err(match status.as_u16() {
+                    408 | 429 | 500 | 502 | 503 | 504 => Failed::ForNow(error, asked),
+                    _ => Failed::Finally(error),
+                });
+            }
+        };
+        if let (None, Some(length)) = (self.size, end) {
+            self.meter.expect(length);
+        }
+        while let Some(mut piece) = answer.chunk().await? {
+            if skip > 0 {
+                let passed = skip.min(piece.len() as u64);
+                skip -= passed;
+                piece = piece.slice(passed as usize..);
+                if piece.is_empty() {
+                    continue;
+                }
+            }
+            let place = at.get();
+            let next = place + piece.len() as u64;
+            if let Some(end) = end.filter(|&end| next > end) {
+                let what = format!("more than the {end} bytes that it has arrived");
+                return Err(Failed::Finally(super::download::corrupt_copy(what)));
+            }
+            if !receiver.take(place, piece).await {
+                return Err(Failed::Unwanted);
+            }
+            at.set(next);
+            taken.borrow_mut().insert(place, next);
+        }
+        match end.or(self.size) {
+            Some(end) if at.get() < end => {
+                let what = format!("the data broke off: {} of {end} bytes arrived", at.get());
+                Err(Failed::ForNow(Error::new(Kind::Network, what).next("try again"), None))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The end of what a 206 brings, if it is what was asked for.
+    fn is_asked(&self, answer: &Answer, start: u64, end: Option<u64>) -> Option<u64> {
+        let (first, last, total) = content_range(answer.header(CONTENT_RANGE.as_str())?)?;
+        let total = match (total, self.size) {
+            (Some(total), Some(size)) if total != size => return None,
+            (total, size) => total.or(size),
+        };
+        let after = last.checked_add(1)?;
+        let wanted = end.or(total)?;
+        let fits = first == start && after == wanted && answer.length().is_none_or(|length| length == after - first);
+        fits.then_some(after)
+    }
+
+    /// The end of what a 200 brings, if that is told.
+    fn whole(&self, answer: &Answer) -> std::result::Result<Option<u64>, Failed> {
+        match (answer.length(), self.size) {
+            (Some(announced), Some(size)) if announced != size => Err(Failed::Finally(super::download::corrupt_copy(
+                format!("the service sends {announced} bytes of an image of {size}"),
+            ))),
+            (announced, size) => Ok(announced.or(size)),
+        }
+    }
+}
+
+/// `bytes 0-9/100`, `bytes 0-9/*`: first, last, length of the whole
+/// (<https://www.rfc-editor.org/rfc/rfc9110#field.content-range>).
+fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (unit, rest) = text.trim().split_once(' ')?;
+    let (range, total) = rest.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok())?;
+    let (first, last): (u64, u64) = (number(first)?, number(last)?);
+    let total = match total {
+        "*" => None,
+        total => Some(number(total)?),
+    };
+    let sound = first <= last && total.is_none_or(|total| last < total);
+    (unit.eq_ignore_ascii_case("bytes") && sound).then_some((first, last, total))
+}
+
+/// How long the service asks to wait: seconds or a date
+/// (<https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>).
+fn retry_after(answer: &Answer, now: SystemTime) -> Option<Duration> {
+    after(answer.header(RETRY_AFTER.as_str())?, now)
+}
+
+fn after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(SystemTime::from(date.timestamp()).duration_since(now).unwrap_or_default())
+}
+
+/// Longer after each failure, and not the same for all who failed together.
+fn pause(failures: u32) -> Duration {
+    let longest = PAUSE.min(Duration::from_millis(250 << failures.min(16)));
+    let mut chance = [0; 2];
+    // Without chance it is the longest.
+    let share = match getrandom::fill(&mut chance) {
+        Ok(()) => f64::from(u16::from_le_bytes(chance)) / f64::from(u16::MAX),
+        Err(_) => 1.0,
+    };
+    longest.mul_f64(0.5 + share / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_strictly() {
+        for (text, expected) in [
+            ("bytes 0-9/100", Some((0, 9, Some(100)))),
+            ("Bytes 5-5/*", Some((5, 5, None))),
+            ("bytes 0-99/100", Some((0, 99, Some(100)))),
+            ("bytes 0-100/100", None),
+            ("bytes 9-0/100", None),
+            ("bytes */100", None),
+            ("bytes 0-9", None),
+            ("bytes=0-9/100", None),
+            ("items 0-9/100", None),
+            ("bytes +0-9/100", None),
+            ("bytes -9/100", None),
+            ("bytes 0-18446744073709551616/*", None),
+            ("", None),
+        ] {
+            assert_eq!(content_range(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 120 ", Some(120)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(after(text, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_limit() {
+        for failures in 1..100 {
+            let longest = PAUSE.min(Duration::from_millis(250 << failures.min(16)));
+            let pause = pause(failures);
+            assert!(pause <= longest && pause >= longest / 2, "{failures}: {pause:?}");
+        }
+    }
+}
