@@ -19,7 +19,8 @@ mod upload;
 pub use digest::{Algorithm, Digests};
 pub use download::{Received, Receiver, Target, Verify, WriteTo};
 pub use progress::{Bar, Meter, Show, Style};
-pub use source::{Data, Input, Rehash};
+pub use source::{Data, Input, Rehash, Rest, Stamp};
+pub(crate) use upload::read_before;
 pub use upload::{Outbody, Outgoing, Sent};
 
 /// How much is read, sent, hashed and written at a time, in bytes. Between
