@@ -9,6 +9,7 @@ mod cached;
 mod completion;
 mod configuration;
 mod examples;
+mod faults_upload;
 mod generated;
 mod help;
 mod image;
