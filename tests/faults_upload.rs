@@ -14,6 +14,7 @@ use crate::support::run::{Running, sparse_file};
 use crate::support::{Answer, Outcome, Stdin, World, each_service};
 
 const ALL_THE_SAME: &str = "note: the service has all of the data all the same\n";
+const RENEWED: &str = "note: the token was refused under way; going on with a new one\n";
 const SHOWS: &str = "`rimg image show ";
 const FILE: &str = "/v2/images/*/file";
 const IMAGE: &str = "/v2/images/*";
@@ -129,6 +130,8 @@ fn what_may_pass_is_tried_again() {
         Case { says: &["note: Gone away (HTTP 502"], ..Case::new("502", |put| put.answer(|| html(502, "Gone away"))) },
         Case { says: &["HTTP 503 "], ..Case::new("503", |put| put.answer(|| Answer::status(503))) },
         Case { says: &["note: Late (HTTP 504"], ..Case::new("504", |put| put.answer(|| html(504, "Late"))) },
+        Case { says: &[RENEWED], ..Case::new("401 after the data", |put| put.answer(|| Answer::status(401))) },
+        Case { says: &[RENEWED], puts: 3, ..Case::new("401 twice", |put| put.times(2).answer(|| Answer::status(401))) },
         Case { puts: 3, ..Case::new("408 twice", |put| put.times(2).answer(|| Answer::status(408))) },
         Case {
             says: &["; trying again in 1.0 s (try 2 of 6)\n"],
@@ -234,6 +237,14 @@ fn what_stays_is_said_and_not_tried_again() {
                 "503 always",
                 |put| put.always().answer(|| Answer::status(503)),
                 &["HTTP 503", "try 6, the last"],
+            )
+        },
+        Case {
+            puts: 3,
+            ..Case::refused(
+                "401 always",
+                |put| put.always().answer(|| Answer::status(401)),
+                &["error: the service answered HTTP 401", RENEWED],
             )
         },
         Case::refused(
@@ -393,13 +404,16 @@ fn a_pipe_that_gives_nothing_for_long_is_waited_for() {
     world.rimg(["image", "upload", "i", "-f", "value", "-c", "size"]).stdin(slow).run().ok().stdout_is("1501000\n");
 }
 
-/// Starts to upload 8 MiB to a service that reads slowly, changes something
+/// More than the system takes in for a service that does not read, in bytes.
+const LARGE: usize = 16 << 20;
+
+/// Starts to upload that much to a service that reads slowly, changes something
 /// when it has begun, and waits for the end.
 fn upload_and(args: &[&str], change: impl FnOnce(&World, &Running)) -> (World, Outcome) {
     let world = World::new();
-    world.file("x.img", bytes(8 << 20));
+    world.file("x.img", bytes(LARGE));
     world.run(["image", "create", "i", "--disk-format", "raw"]).ok();
-    world.images().on("PUT", FILE).drip_request(128 << 10, Duration::from_millis(20));
+    world.images().on("PUT", FILE).drip_request(256 << 10, Duration::from_millis(20));
     let running = world.rimg(args).start();
     let begun = Instant::now();
     let sending = || world.all_of("i").iter().any(|image| image["status"] == "saving");
@@ -427,7 +441,11 @@ fn a_source_that_changes_under_way_is_an_error() {
     assert_eq!(world.images().asked("PUT", FILE).len(), 1);
     assert_eq!(world.all_of("i")[0]["status"], "queued");
     let (world, shrunk) = upload_and(&UPLOAD, shrink);
-    shrunk.code(1).stdout_is("").stderr_is("error: cannot read `x.img`: it ended after 5242880 of 8388608 bytes\n");
+    shrunk
+        .code(1)
+        .stdout_is("")
+        .stderr_has("error: cannot read `x.img`: it ended after ")
+        .stderr_has(" of 16777216 bytes\n");
     assert_eq!(world.images().asked("PUT", FILE).len(), 1);
     assert_eq!(world.all_of("i")[0]["status"], "queued");
 }
@@ -446,7 +464,7 @@ fn a_source_that_is_replaced_or_vanishes_is_sent_as_it_was() {
     let vanish = |world: &World, _: &Running| fs::remove_file(world.home.join("x.img")).unwrap();
     for outcome in [upload_and(&UPLOAD, replace), upload_and(&UPLOAD, vanish)] {
         outcome.1.ok().stdout_is("active\n").stderr_is(warning);
-        assert_eq!(outcome.0.all_of("i")[0]["os_hash_value"], digest(&bytes(8 << 20)));
+        assert_eq!(outcome.0.all_of("i")[0]["os_hash_value"], digest(&bytes(LARGE)));
     }
 }
 
@@ -675,4 +693,33 @@ fn a_kept_image_takes_its_data_on_every_service() {
         let uploaded = world.run(["image", "upload", &id, "--file", "x.img", "-f", "value", "-c", "size"]);
         uploaded.ok().stdout_is("3000000\n").stderr_is("");
     });
+}
+
+#[test]
+fn a_refused_token_before_and_under_way() {
+    let (world, id) = world(1000);
+    world.images().on("PUT", FILE).answer_early(|| Answer::status(401));
+    let outcome = world.run(UPLOAD);
+    outcome.ok().stderr_is(RENEWED);
+    is_honest(&world, &id, &outcome);
+    // All tokens are withdrawn while the data is sent: looking at the image needs a new one too.
+    let (world, outcome) = upload_and(&UPLOAD, |world, _| world.expire_tokens());
+    outcome.ok().stdout_is("active\n").stderr_is("");
+    assert_eq!(world.images().asked("PUT", FILE).len(), 1);
+}
+
+#[test]
+fn a_token_that_would_not_last_is_renewed_before_the_data_is_sent() {
+    for (short, sign_ins, said) in [(1, 2, ""), (2, 2, "warning: a token of this cloud lasts 4")] {
+        let (world, _) = world(1000);
+        let soon = (jiff::Timestamp::now() + Duration::from_secs(45)).to_string();
+        world.identity().on("POST", "/v3/auth/tokens").times(short).edit(move |answer| {
+            answer["token"]["expires_at"] = soon.clone().into();
+        });
+        let before = world.identity().asked("POST", "/v3/auth/tokens").len();
+        let outcome = world.run(UPLOAD.iter().chain(&["--no-token-cache"]));
+        outcome.ok().stdout_is("active\n").stderr_has(said);
+        assert_eq!(world.identity().asked("POST", "/v3/auth/tokens").len() - before, sign_ins);
+        assert_eq!(outcome.stderr().is_empty(), said.is_empty(), "{}", outcome.stderr());
+    }
 }
