@@ -14,7 +14,7 @@ use crate::cinder;
 use crate::cloud::{self, Flags, Session, Surroundings};
 use crate::error::{Error, Kind, Result};
 use crate::glance;
-use crate::http::{self, Http, Settings};
+use crate::http::{self, Http, Retries, Settings};
 use crate::interrupt::Interrupt;
 use crate::local;
 use crate::log::Log;
@@ -175,15 +175,16 @@ impl Context {
     }
 
     /// The data that a command is given: of `file`, of stdin for `-`, of a
-    /// stdin that holds data when no file is named.
-    pub fn input(&self, file: Option<&str>) -> Result<Option<Data>> {
+    /// stdin that holds data when no file is named. `if_empty` is the step to
+    /// take where what is named holds none.
+    pub fn input(&self, file: Option<&str>, if_empty: &str) -> Result<Option<Data>> {
         match file {
             Some("-") if !self.has_stdin => {
                 Err(Error::usage("`-` cannot be image data here: stdin has the commands").next("name a file"))
             }
             None if !self.has_stdin => Ok(None),
-            Some("-") => Data::stdin_required().map(Some),
-            Some(path) => Data::file(path).map(Some),
+            Some("-") => Data::stdin_required(if_empty).map(Some),
+            Some(path) => Data::file(path, if_empty).map(Some),
             None => Data::stdin(),
         }
     }
@@ -325,6 +326,7 @@ impl Context {
             self.log.warn(warning);
         }
         let limits = config.api_timeout()?;
+        let service = config.for_service("image")?;
         let defaults = Settings::default();
         let cloud::Tls { verify, cacert, cert, key } = config.tls()?;
         let tls = match config.built_in {
@@ -339,6 +341,13 @@ impl Context {
             stall_limit: limits.unwrap_or(defaults.stall_limit),
             digest_limit: limits.unwrap_or(defaults.digest_limit),
             direct: config.built_in,
+            retries: Retries {
+                connect: service.connect_retries,
+                connect_delay: service.connect_retry_delay,
+                status: service.status_code_retries,
+                status_delay: service.status_code_retry_delay,
+                statuses: service.retriable_status_codes,
+            },
         };
         let http = Http::new(settings, self.log.clone(), self.interrupt.clone());
         // Kept first: `--timing` also tells of a sign-in that failed.
@@ -363,7 +372,7 @@ impl Context {
         let endpoint = glance::Endpoint { url: url.clone(), credential, version };
         let wanted = session.config().for_service("image")?.api_version;
         let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
-        let (service, version) = glance::connect(http, endpoint, wanted.as_deref()).await?;
+        let (service, version) = glance::connect(http.insisting(true), endpoint, wanted.as_deref()).await?;
         session.learn_version(&url, &version);
         Ok(service)
     }

@@ -5,6 +5,7 @@
 //! has no full stop; `next` is the step that the reader can take.
 
 use std::fmt;
+use std::time::Duration;
 
 /// `Result` whose error is rimg's own.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -46,7 +47,7 @@ pub enum Kind {
     Unsupported,
     /// Some of several things failed, each already named on stderr.
     Partial,
-    /// Ctrl-C. Exit code 130.
+    /// Ctrl-C, exit code 130; or SIGTERM, 143.
     Interrupted,
     /// The reader of our output went away. Exit code 141.
     BrokenPipe,
@@ -65,12 +66,24 @@ pub struct Error {
     pub next: Option<String>,
     /// The HTTP status behind it, if there was one.
     pub status: Option<u16>,
+    /// How long the service asks to wait before another try.
+    pub retry_after: Option<Duration>,
+    /// The request behind it never left: the service has not seen it.
+    pub unsent: bool,
 }
 
 impl Error {
     /// A failure of `kind`, described by `message`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), details: Vec::new(), next: None, status: None }
+        Error {
+            kind,
+            message: message.into(),
+            details: Vec::new(),
+            next: None,
+            status: None,
+            retry_after: None,
+            unsent: false,
+        }
     }
 
     /// The same failure with the step to take.
@@ -119,7 +132,8 @@ impl Error {
         Error::new(kind, format!("{what}: {}", io_reason(error)))
     }
 
-    /// The exit code: those of `openstack` (0, 1, 2, 130, 141).
+    /// The exit code: those of `openstack` (0, 1, 2, 130, 141). Which signal
+    /// interrupted is not known here.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Usage => 2,

@@ -20,6 +20,17 @@ pub enum Signal {
     Terminate,
 }
 
+impl Signal {
+    /// The exit code of a program that ended for it, as shells count: 128 and
+    /// the number of the signal.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Signal::Interrupt => 130,
+            Signal::Terminate => 143,
+        }
+    }
+}
+
 /// Tells when the user (or the system) wants rimg to stop. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
@@ -31,9 +42,9 @@ impl Interrupt {
     pub fn listen() -> Result<Self> {
         let heard = Arc::new(watch::Sender::new(None));
         let hear = Arc::clone(&heard);
-        let raise = move |signal| {
+        let raise = move |signal: Signal| {
             if hear.send_replace(Some(signal)).is_some() {
-                std::process::exit(130);
+                std::process::exit(signal.exit_code().into());
             }
         };
         #[cfg(unix)]
@@ -67,6 +78,11 @@ impl Interrupt {
             // Nobody can raise it any more.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// What was heard, if anything was.
+    pub fn heard(&self) -> Option<Signal> {
+        *self.heard.borrow()
     }
 
     /// Takes back what was heard, and tells what it was.

@@ -10,6 +10,7 @@ mod completion;
 mod configuration;
 mod examples;
 mod faults_download;
+mod faults_upload;
 mod generated;
 mod help;
 mod image;

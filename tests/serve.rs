@@ -639,7 +639,7 @@ fn transfers_that_take_too_long_are_undone() {
     serving.signal("TERM");
     std::thread::sleep(Duration::from_millis(100));
     serving.signal("TERM");
-    assert_eq!(serving.code(), Some(130));
+    assert_eq!(serving.code(), Some(143));
     let last = Serving::start(&world, &["--config", "serve.yaml"]);
     assert!(log_of(&world).contains("note: swept up image "), "{}", log_of(&world));
     last.stop();

@@ -1,5 +1,6 @@
 //! Glance over HTTP: an [`ImageService`] of whatever version the endpoint speaks.
 
+mod cleanup;
 mod download;
 mod fetch;
 mod upload;

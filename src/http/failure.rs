@@ -16,6 +16,10 @@ const PLAIN: &str = "if it is meant to be plain HTTP, its URL must begin with `h
 
 /// A request that got no answer.
 pub(super) fn connection(error: &reqwest::Error, url: &Url, settings: &Settings) -> Error {
+    Error { unsent: error.is_connect(), ..unanswered(error, url, settings) }
+}
+
+fn unanswered(error: &reqwest::Error, url: &Url, settings: &Settings) -> Error {
     let place = origin(url);
     let reason = root_cause(error);
     if let Some(tls) = find::<rustls::Error>(error) {
@@ -69,10 +73,16 @@ pub(super) fn body(error: &reqwest::Error, url: &Url) -> Error {
         .next("try again")
 }
 
-/// No byte has moved for `limit`.
-pub(super) fn stalled(url: &Url, limit: Duration) -> Error {
-    Error::new(Kind::Network, format!("`{}` has been silent for {} s", origin(url), limit.as_secs_f64()))
-        .next("try again; `api_timeout` in clouds.yaml sets another limit")
+/// No byte has moved for `limit`. Of image data it is said whether it was
+/// `all_sent` by then.
+pub(super) fn stalled(url: &Url, limit: Duration, all_sent: Option<bool>) -> Error {
+    let (place, limit) = (origin(url), limit.as_secs_f64());
+    let what = match all_sent {
+        None => format!("`{place}` has been silent for {limit} s"),
+        Some(false) => format!("`{place}` has taken no data for {limit} s"),
+        Some(true) => format!("`{place}` was sent all of the data and has said nothing for {limit} s"),
+    };
+    Error::new(Kind::Network, what).next("try again; `api_timeout` in clouds.yaml sets another limit")
 }
 
 /// A redirect that is not followed, and why.

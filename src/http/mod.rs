@@ -7,6 +7,7 @@
 
 mod credential;
 mod failure;
+mod retry;
 mod tls;
 
 use std::cell::{OnceCell, RefCell};
@@ -22,6 +23,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use credential::{Credential, Renewed, Renewer, Token};
+pub use retry::{Next, Retries, Tries, spoken};
 pub use tls::Tls;
 
 use crate::error::{Error, Kind, Result};
@@ -52,6 +54,8 @@ pub struct Settings {
     pub force_ipv4: bool,
     /// Ask no proxy, whatever the environment says: for our own machine.
     pub direct: bool,
+    /// How often to try again what is asked of the image service.
+    pub retries: Retries,
 }
 
 impl Default for Settings {
@@ -63,6 +67,7 @@ impl Default for Settings {
             digest_limit: Duration::from_secs(900),
             force_ipv4: false,
             direct: false,
+            retries: Retries::default(),
         }
     }
 }
@@ -132,6 +137,24 @@ impl Request {
         &self.url
     }
 
+    /// The same request once more; image data cannot be had a second time.
+    fn again(&self) -> Option<Request> {
+        let body = match &self.body {
+            Payload::Nothing => Payload::Nothing,
+            Payload::Document(bytes) => Payload::Document(bytes.clone()),
+            Payload::Data(..) => return None,
+        };
+        let Request { method, url, headers, credential, secret, .. } = self;
+        Some(Request {
+            method: method.clone(),
+            url: url.clone(),
+            headers: headers.clone(),
+            body,
+            credential: credential.clone(),
+            secret: *secret,
+        })
+    }
+
     /// Keeps bodies and headers of this exchange out of the trace altogether.
     #[must_use]
     pub fn secret(mut self) -> Self {
@@ -158,6 +181,8 @@ pub struct Http {
     shared: Rc<Shared>,
     /// Absent in clean-up work, which a pressed Ctrl-C must not end.
     interrupt: Option<Interrupt>,
+    /// Whether requests are tried again as the configuration says.
+    insists: bool,
 }
 
 struct Shared {
@@ -181,18 +206,31 @@ impl Http {
     pub fn new(settings: Settings, log: Log, interrupt: Interrupt) -> Self {
         let (timings, moved) = Default::default();
         let shared = Shared { settings, log, clients: OnceCell::new(), timings, moved };
-        Http { shared: Rc::new(shared), interrupt: Some(interrupt) }
+        Http { shared: Rc::new(shared), interrupt: Some(interrupt), insists: false }
     }
 
     /// The same client for clean-up after an interrupt: it does not stop for one.
     #[must_use]
     pub fn undisturbed(&self) -> Self {
-        Http { shared: Rc::clone(&self.shared), interrupt: None }
+        Http { interrupt: None, ..self.clone() }
+    }
+
+    /// The same client, which tries each request, or no request, again as the
+    /// configuration says of the image service. At first it does not: who looks
+    /// after further tries alone, or talks to another service, wants none.
+    #[must_use]
+    pub fn insisting(&self, insists: bool) -> Self {
+        Http { insists, ..self.clone() }
     }
 
     /// Where this client says what it does.
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// What shapes every connection.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
     }
 
     /// Every request so far, as `METHOD URL`, and how long its answer took.
@@ -236,20 +274,52 @@ impl Http {
             tokio::time::sleep(time).await;
             Ok(())
         };
+        self.or_interrupted(sleep).await
+    }
+
+    /// Does long work on a thread of its own, unless interrupted.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || done.send(work()));
+        self.or_interrupted(async { outcome.await.unwrap_or_else(|_| Err(Error::interrupted())) }).await
+    }
+
+    async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match &self.interrupt {
-            Some(interrupt) => interrupt.or(sleep).await,
-            None => sleep.await,
+            Some(interrupt) => interrupt.or(work).await,
+            None => work.await,
         }
     }
 
-    /// Sends `request` and waits for the head of the answer, whatever its status.
+    /// Sends `request` and waits for the head of the answer, whatever its
+    /// status. Where the configuration says so it is tried several times.
     pub async fn send(&self, request: Request) -> Result<Answer> {
-        match &self.interrupt {
-            Some(interrupt) => interrupt.or(self.exchange(request)).await,
-            None => self.exchange(request).await,
+        self.or_interrupted(self.insist(request)).await
+    }
+
+    async fn insist(&self, mut request: Request) -> Result<Answer> {
+        let retries = &self.settings().retries;
+        let mut tries = Tries::new(retries, 0);
+        loop {
+            let method = request.method.clone();
+            let again = request.again();
+            let outcome = self.exchange(request).await;
+            let error = match &outcome {
+                Ok(answer) => answer.status_error(),
+                Err(error) => error.clone(),
+            };
+            let next = match self.insists && retries.of_plain(&method, &error) {
+                true => tries.next(error.clone()).ok(),
+                false => None,
+            };
+            let (Some(again), Some(next)) = (again, next) else { return outcome };
+            self.log().note(&format!("{error}; {next}"));
+            tokio::time::sleep(next.pause).await;
+            request = again;
         }
     }
 
+    /// One request and its answer, redirects followed.
     async fn exchange(&self, request: Request) -> Result<Answer> {
         let Request { method, mut url, mut headers, body, mut credential, secret } = request;
         url = self.elsewhere(&url).unwrap_or(url);
@@ -443,15 +513,16 @@ async fn stalled(meter: Option<Arc<Meter>>, settings: &Settings, url: &Url) -> E
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let now = meter.as_ref().map_or(0, |meter| meter.moved());
-        if now != moved {
+        let all_sent = meter.as_ref().is_some_and(|meter| meter.is_finished());
+        // A source that has nothing to give is waited for as long as it takes.
+        if now != moved || (!all_sent && meter.as_ref().is_some_and(|meter| meter.is_starved())) {
             moved = now;
             since = Instant::now();
         }
-        let all_sent = meter.as_ref().is_some_and(|meter| meter.is_finished());
         let limit = if all_sent { settings.digest_limit } else { settings.stall_limit };
         // Connecting has its own limit and its own message.
         if since.elapsed() >= limit.max(settings.connect_limit) {
-            return failure::stalled(url, limit);
+            return failure::stalled(url, limit, meter.map(|_| all_sent));
         }
     }
 }
@@ -510,8 +581,15 @@ impl Answer {
         if status.is_success() || status == StatusCode::MULTIPLE_CHOICES {
             return Ok(self);
         }
+        let retry_after = retry::retry_after(self.headers());
         let (advice, body) = (self.advice, self.beginning(64 * 1024).await?);
-        Err(failure::status(status, &body, advice))
+        let error = failure::status(status, &body, advice);
+        Err(Error { retry_after, ..error })
+    }
+
+    /// What the status alone means.
+    fn status_error(&self) -> Error {
+        Error { retry_after: retry::retry_after(self.headers()), ..failure::status(self.status(), b"", self.advice) }
     }
 
     /// The body as JSON.
@@ -566,7 +644,7 @@ impl Answer {
         let next = async {
             match tokio::time::timeout(limit, self.inner.chunk()).await {
                 Ok(piece) => piece.map_err(|e| failure::body(&e, &url)),
-                Err(_) => Err(failure::stalled(&url, limit)),
+                Err(_) => Err(failure::stalled(&url, limit, None)),
             }
         };
         match &self.interrupt {

@@ -86,9 +86,9 @@ impl Shell {
             let event = tokio::select! {
                 event = lines.next() => event,
                 () = self.interrupt.raised() => match self.interrupt.lower() {
-                    Some(Signal::Terminate) => return Ok(143),
+                    Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
                     _ if self.at_terminal => continue,
-                    _ => return Ok(130),
+                    _ => return Ok(Signal::Interrupt.exit_code()),
                 },
             };
             let line = match event {
@@ -112,8 +112,8 @@ impl Shell {
             let code = self.line(line).await;
             complete::forget_images();
             match self.interrupt.lower() {
-                Some(Signal::Terminate) => return Ok(143),
-                Some(Signal::Interrupt) if !self.at_terminal => return Ok(130),
+                Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
+                Some(Signal::Interrupt) if !self.at_terminal => return Ok(Signal::Interrupt.exit_code()),
                 _ => {}
             }
             if code != 0 && !self.at_terminal {

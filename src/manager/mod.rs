@@ -171,6 +171,9 @@ pub fn run(entries: &'static [Entry], argv: Vec<OsString>) -> u8 {
     }
 }
 
+/// The exit code of [`Kind::Interrupted`].
+const INTERRUPTED: u8 = 130;
+
 /// What a line comes to.
 enum Planned {
     /// It is done: help was shown, or clap has said what is wrong.
@@ -220,14 +223,18 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
     runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(|e| failed(e.into()))?;
         let timing = globals.timing;
-        let ctx = Rc::new(Context::new(globals.cloud, log.clone(), interrupt));
+        let ctx = Rc::new(Context::new(globals.cloud, log.clone(), interrupt.clone()));
         let outcome = (entry.run)(&matches, &ctx).await;
         if timing {
             help::timings(&ctx.timings()).map_err(plain)?;
         }
         match outcome {
             Ok(()) => Ok(0),
-            Err(error) => Err((ctx.log().clone(), error)),
+            Err(error) => match (report(ctx.log(), &error), interrupt.heard()) {
+                // Which signal it was only this knows.
+                (INTERRUPTED, Some(signal)) => Ok(signal.exit_code()),
+                (code, _) => Ok(code),
+            },
         }
     })
 }

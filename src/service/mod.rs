@@ -51,6 +51,15 @@ pub enum Content {
     },
 }
 
+/// What becomes of an image that was created and whose data did not get there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is deleted.
+    Delete,
+    /// It stays; the error says how to go on with it.
+    Keep,
+}
+
 /// What a service answers by default to what it cannot do; `what` completes
 /// "this image service …".
 fn cannot(what: &str) -> Error {
@@ -86,8 +95,9 @@ pub trait ImageService: Members + Metadefs + Schemas + Imports + Tasks + Stores 
     /// Creates an image, with data or without. With data the answer is the
     /// image as it stands once the service has taken and hashed the data, and
     /// size and digest have been compared with what was sent. When anything
-    /// fails the image is deleted again; the error says when it could not be.
-    async fn create(&self, draft: &Draft, content: Option<Content>) -> Result<Image>;
+    /// fails the image is deleted again, unless `on_failure` says otherwise; the
+    /// error says when it could not be.
+    async fn create(&self, draft: &Draft, content: Option<Content>, on_failure: OnFailure) -> Result<Image>;
 
     /// Sends `data` into an image that has none yet, to `store` if one is
     /// named, verified as by [`create`](Self::create). A failure leaves the

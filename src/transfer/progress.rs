@@ -34,6 +34,8 @@ pub struct Meter {
     /// Bytes expected; 0 for unknown.
     total: AtomicU64,
     finished: AtomicBool,
+    /// The source has nothing to give just now.
+    starved: AtomicBool,
     /// Bytes that were there when it began, so that they do not count for the rate.
     head_start: AtomicU64,
     /// How often it began again.
@@ -80,6 +82,16 @@ impl Meter {
     /// Bytes moved so far.
     pub fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the source has nothing to give just now, so that the service waits for it.
+    pub fn starve(&self, starved: bool) {
+        self.starved.store(starved, Ordering::Relaxed);
+    }
+
+    /// Whether the source has nothing to give just now.
+    pub fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed)
     }
 
     /// Whether all bytes have moved.

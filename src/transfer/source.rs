@@ -2,9 +2,12 @@
 //! it is found here, before anything is created.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read, Seek, SeekFrom};
+use std::io::{IsTerminal, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
 
 use super::PIECE;
 use super::digest::{Algorithm, Digests};
@@ -24,31 +27,80 @@ pub struct Data {
     pub len: Option<u64>,
     /// Counts what has been sent.
     pub meter: Arc<Meter>,
+    /// Whether a digest is computed on the way and compared with the service's.
+    pub verify: bool,
     /// The bytes themselves.
     pub input: Input,
 }
 
 /// The bytes: all of them at hand, or flowing.
 pub enum Input {
-    /// A regular file, read from `start` on.
+    /// A regular file, read from `start` on, at positions of our own: nobody
+    /// who reads it at the same time is disturbed.
     File {
         /// The open file.
-        file: File,
+        file: Arc<File>,
         /// Where the data begins: 0, or where stdin stood.
         start: u64,
+        /// What it was when it was opened.
+        stamp: Stamp,
     },
     /// A pipe: the bytes already taken from it, and the rest.
     Pipe {
         /// What was peeked.
-        head: Vec<u8>,
+        head: Bytes,
         /// What follows.
-        rest: Box<dyn Read + Send>,
+        rest: Rest,
     },
 }
 
+/// What follows the beginning of a pipe.
+pub enum Rest {
+    /// Nothing: the beginning is all, and can be had any number of times.
+    Nothing,
+    /// This, once.
+    Unread(Box<dyn Read + Send>),
+    /// It has been read.
+    Taken,
+}
+
+/// Size and time of change of a file: one that is written to while it is sent
+/// is neither the old image nor the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// That of `file` now.
+    pub(super) fn of(file: &File) -> std::io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Stamp { len: meta.len(), modified: meta.modified().ok() })
+    }
+}
+
+/// Reads a file from a position of its own.
+pub(super) struct At {
+    pub file: Arc<File>,
+    pub position: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let count = std::os::unix::fs::FileExt::read_at(&*self.file, to, self.position)?;
+        #[cfg(windows)]
+        let count = std::os::windows::fs::FileExt::seek_read(&*self.file, to, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
 /// A file that can be read once more, for a digest that the transfer does not give.
+#[derive(Clone)]
 pub struct Rehash {
-    file: File,
+    file: Arc<File>,
     start: u64,
     len: u64,
     /// Counts what has been read again.
@@ -57,10 +109,9 @@ pub struct Rehash {
 
 impl Rehash {
     /// The hexadecimal digest of the data.
-    pub fn digest(mut self, algorithm: Algorithm) -> Result<String> {
+    pub fn digest(self, algorithm: Algorithm) -> Result<String> {
         let failed = |e: std::io::Error| Error::io("cannot read the image to hash it", &e);
-        self.file.seek(SeekFrom::Start(self.start)).map_err(failed)?;
-        let mut rest = self.file.take(self.len);
+        let mut rest = At { file: self.file, position: self.start }.take(self.len);
         let digests = Digests::start(&[algorithm]);
         loop {
             let mut piece = vec![0; PIECE];
@@ -77,8 +128,9 @@ impl Rehash {
 }
 
 impl Data {
-    /// The file at `path`; a missing, unreadable or empty one and a directory are errors.
-    pub fn file(path: &str) -> Result<Self> {
+    /// The file at `path`; a missing, unreadable or empty one and a directory
+    /// are errors. `if_empty` is the step to take where there is no data.
+    pub fn file(path: &str, if_empty: &str) -> Result<Self> {
         let cannot = |e: std::io::Error| {
             let error = Error::io(format!("cannot read `{path}`"), &e);
             match e.kind() {
@@ -94,21 +146,22 @@ impl Data {
         }
         if meta.is_file() {
             if meta.len() == 0 {
-                return Err(empty(path));
+                return Err(empty(path, if_empty));
             }
-            return Ok(Data::whole(path, file, 0, meta.len()));
+            return Data::whole(path, file, 0, meta.len());
         }
         // A named pipe, a block device, /dev/fd/3: length unknown until read.
-        Data::pipe(path, Box::new(file))?.ok_or_else(|| empty(path))
+        Data::pipe(path, Box::new(file))?.ok_or_else(|| empty(path, if_empty))
     }
 
-    /// Stdin, asked for by `--file -`: without data it is an error.
-    pub fn stdin_required() -> Result<Self> {
+    /// Stdin, asked for by `--file -`: without data it is an error, with the
+    /// step `if_empty`.
+    pub fn stdin_required(if_empty: &str) -> Result<Self> {
         if std::io::stdin().is_terminal() {
             return Err(Error::usage("`--file -` reads the image from stdin, but stdin is a terminal")
                 .next("pipe the image in, or name its file with `--file`"));
         }
-        Data::stdin()?.ok_or_else(|| empty("stdin"))
+        Data::stdin()?.ok_or_else(|| empty("stdin", if_empty))
     }
 
     /// Stdin if it holds data. A terminal, `/dev/null`, a closed and an empty
@@ -122,10 +175,10 @@ impl Data {
         let Ok(meta) = file.metadata() else { return Ok(None) };
         if meta.is_file() {
             let start = file.stream_position().unwrap_or_default();
-            return Ok(match meta.len().saturating_sub(start) {
-                0 => None,
-                len => Some(Data::whole("stdin", file, start, len)),
-            });
+            return match meta.len().saturating_sub(start) {
+                0 => Ok(None),
+                len => Data::whole("stdin", file, start, len).map(Some),
+            };
         }
         if is_device(&meta) {
             return Ok(None);
@@ -133,8 +186,10 @@ impl Data {
         Data::pipe("stdin", Box::new(file))
     }
 
-    fn whole(name: &str, file: File, start: u64, len: u64) -> Self {
-        Data { name: name.to_owned(), len: Some(len), meter: Meter::new(Some(len)), input: Input::File { file, start } }
+    fn whole(name: &str, file: File, start: u64, len: u64) -> Result<Self> {
+        let stamp = Stamp::of(&file).map_err(|e| Error::io(format!("cannot read `{name}`"), &e))?;
+        let input = Input::File { file: Arc::new(file), start, stamp };
+        Ok(Data { name: name.to_owned(), len: Some(len), meter: Meter::new(Some(len)), verify: true, input })
     }
 
     /// A pipe, of which the beginning is read; `None` if it ends at once.
@@ -152,18 +207,35 @@ impl Data {
         }
         // Ended within the peek: the length is known after all.
         let len = ((head.len() as u64) < PEEK).then_some(head.len() as u64);
-        Ok(Some(Data { name: name.to_owned(), len, meter: Meter::new(len), input: Input::Pipe { head, rest } }))
+        let rest = if len.is_some() { Rest::Nothing } else { Rest::Unread(rest) };
+        let input = Input::Pipe { head: head.into(), rest };
+        Ok(Some(Data { name: name.to_owned(), len, meter: Meter::new(len), verify: true, input }))
+    }
+
+    /// Whether the data can be sent from its first byte: always for a file,
+    /// once for a pipe that did not end soon.
+    pub fn is_whole(&self) -> bool {
+        !matches!(&self.input, Input::Pipe { rest: Rest::Taken, .. })
+    }
+
+    /// Whether `path`, under which the data was opened, is that of another file
+    /// by now, or of none: what was sent is not what is found there.
+    pub fn was_replaced(&self) -> bool {
+        let Input::File { file, start: 0, .. } = &self.input else { return false };
+        if self.name == "stdin" {
+            return false;
+        }
+        let ours = file.metadata().ok();
+        let there = std::fs::metadata(&self.name).ok();
+        ours.is_some_and(|ours| there.is_none_or(|there| !is_same(&ours, &there)))
     }
 
     /// The means to read the data a second time; a pipe has none.
     pub fn rehash(&self) -> Option<Rehash> {
         match &self.input {
-            Input::File { file, start } => Some(Rehash {
-                file: file.try_clone().ok()?,
-                start: *start,
-                len: self.len?,
-                meter: Meter::new(self.len),
-            }),
+            Input::File { file, start, .. } => {
+                Some(Rehash { file: Arc::clone(file), start: *start, len: self.len?, meter: Meter::new(self.len) })
+            }
             Input::Pipe { .. } => None,
         }
     }
@@ -172,15 +244,15 @@ impl Data {
     /// beginning of a pipe.
     pub fn inspect(&self) -> Result<Inspection> {
         match &self.input {
-            Input::File { file, start: 0 } => {
-                disk_format::inspect(file).map_err(|e| Error::io(format!("cannot read `{}`", self.name), &e))
+            Input::File { file, start: 0, .. } => {
+                disk_format::inspect(&**file).map_err(|e| Error::io(format!("cannot read `{}`", self.name), &e))
             }
             // Stdin that stands in the middle of a file: its beginning is not the image's.
-            Input::File { file, start } => {
+            Input::File { file, start, .. } => {
                 let mut beginning = Vec::new();
-                let mut file = file;
-                file.seek(SeekFrom::Start(*start))
-                    .and_then(|_| file.take(disk_format::HEAD as u64).read_to_end(&mut beginning))
+                At { file: Arc::clone(file), position: *start }
+                    .take(disk_format::HEAD as u64)
+                    .read_to_end(&mut beginning)
                     .map_err(|e| Error::io(format!("cannot read `{}`", self.name), &e))?;
                 Ok(disk_format::inspect_prefix(&beginning, self.len == Some(beginning.len() as u64)))
             }
@@ -206,9 +278,19 @@ impl Data {
     }
 }
 
-fn empty(name: &str) -> Error {
-    Error::new(Kind::Io, format!("`{name}` is empty: there is no image in it"))
-        .next("to create an image without data, leave out `--file` and give no stdin")
+fn empty(name: &str, next: &str) -> Error {
+    Error::new(Kind::Io, format!("`{name}` is empty: there is no image in it")).next(next)
+}
+
+#[cfg(unix)]
+fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(windows)]
+fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    one.created().ok() == other.created().ok()
 }
 
 /// Stdin as a file that can be asked what it is.

@@ -5,11 +5,12 @@
 //! as they go when it is missing
 //! (<https://specs.openstack.org/openstack/glance-specs/specs/2025.2/approved/glance/set-size-on-upload.html>).
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::digest::{Algorithm, Digests};
 use super::progress::Meter;
-use super::source::{Data, Input};
+use super::source::{At, Data, Input, Rest, Stamp};
 use super::{PIECE, QUEUE};
 use crate::error::{Error, Kind, Result};
 
@@ -30,10 +31,12 @@ pub struct Sent {
     pub digests: Vec<(Algorithm, String)>,
 }
 
-/// Data being read; [`Outgoing::finish`] tells what it was.
+/// Data being read; [`Outgoing::finish`] tells what it was. Dropped, it takes
+/// its body with it: what is left of one try never mixes with the next.
 pub struct Outgoing {
     name: String,
     done: oneshot::Receiver<io::Result<Sent>>,
+    body: Arc<AtomicBool>,
 }
 
 /// The request body that goes with an [`Outgoing`].
@@ -41,17 +44,51 @@ pub struct Outbody {
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     left: Option<u64>,
     meter: Arc<Meter>,
+    wanted: Arc<AtomicBool>,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.body.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What a reader thread reads from: the source of one try.
+enum Source {
+    File { file: At, stamp: Stamp },
+    Pipe { head: Bytes, rest: Option<Box<dyn Read + Send>> },
 }
 
 impl Outgoing {
-    /// Begins to read `data`, computing `algorithms` on the way.
-    pub fn start(data: Data, algorithms: &[Algorithm]) -> (Self, Outbody) {
+    /// Begins to read `data` from its first byte, computing `algorithms` on the
+    /// way.
+    ///
+    /// # Errors
+    /// It is a pipe that was read before.
+    pub fn start(data: &mut Data, algorithms: &[Algorithm]) -> Result<(Self, Outbody)> {
+        let source = match &mut data.input {
+            Input::File { file, start, stamp } => {
+                Source::File { file: At { file: Arc::clone(file), position: *start }, stamp: *stamp }
+            }
+            Input::Pipe { head, rest } => {
+                let rest = match rest {
+                    Rest::Nothing => None,
+                    rest => match std::mem::replace(rest, Rest::Taken) {
+                        Rest::Unread(unread) => Some(unread),
+                        _ => return Err(read_before(&data.name)),
+                    },
+                };
+                // What can be had only once need not be kept.
+                let head = if rest.is_some() { std::mem::take(head) } else { head.clone() };
+                Source::Pipe { head, rest }
+            }
+        };
         let (queue, pieces) = mpsc::channel(QUEUE);
         let digests = Digests::start(algorithms);
-        let Data { name, len, meter, input } = data;
         let (tell, done) = oneshot::channel();
+        let len = data.len;
         std::thread::spawn(move || {
-            let read = pump(input, len, &digests, &queue);
+            let read = pump(source, len, &digests, &queue);
             if let Err(error) = &read {
                 // The body must fail too, or the request would end short of its length.
                 let _ = queue.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
@@ -60,14 +97,16 @@ impl Outgoing {
             let sent = read.and_then(|size| Ok(Sent { size, digests: digests.finish().map_err(io::Error::other)? }));
             let _ = tell.send(sent);
         });
-        (Outgoing { name, done }, Outbody { pieces, left: len, meter })
+        let wanted = Arc::new(AtomicBool::new(true));
+        let body = Outbody { pieces, left: len, meter: Arc::clone(&data.meter), wanted: Arc::clone(&wanted) };
+        Ok((Outgoing { name: data.name.clone(), done, body: wanted }, body))
     }
 
     /// What was read. When the source failed, its error is the true reason why
     /// the request failed, so ask this first. (Waits without blocking: it is
     /// the connection's task that lets go of the body when it breaks.)
-    pub async fn finish(self) -> Result<Sent> {
-        match self.done.await {
+    pub async fn finish(mut self) -> Result<Sent> {
+        match (&mut self.done).await {
             Ok(Ok(sent)) => Ok(sent),
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(Error::new(Kind::Network, "the service stopped taking the data"))
@@ -77,29 +116,49 @@ impl Outgoing {
         }
     }
 
-    /// Why reading failed, if it did; `None` when only the connection broke.
-    pub async fn source_error(self) -> Option<Error> {
+    /// What was read, after the request failed: all of it, if the source had
+    /// been read to its end; the error of a source that failed itself; `None`
+    /// when only the connection broke.
+    pub async fn after_failure(self) -> Result<Option<Sent>> {
         // A source that has nothing to give (a silent pipe) did not fail.
-        let outcome = tokio::time::timeout(Duration::from_secs(1), self.finish()).await.ok()?;
-        outcome.err().filter(|error| error.kind == Kind::Io)
+        match tokio::time::timeout(Duration::from_secs(1), self.finish()).await {
+            Ok(Ok(sent)) => Ok(Some(sent)),
+            Ok(Err(error)) if error.kind == Kind::Io => Err(error),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
     }
 }
 
+/// A pipe cannot be sent again.
+pub(crate) fn read_before(name: &str) -> Error {
+    Error::new(Kind::Io, format!("`{name}` cannot be read twice"))
+        .next("put the data into a file and name it with `--file`: a file can be sent again from its first byte")
+}
+
 /// Reads the source to its end, or to the length that was announced.
-fn pump(input: Input, len: Option<u64>, digests: &Digests, queue: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<u64> {
+fn pump(
+    source: Source,
+    len: Option<u64>,
+    digests: &Digests,
+    queue: &mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<u64> {
     let mut size = 0u64;
-    let mut pass = |piece: Vec<u8>| -> io::Result<()> {
-        let piece = Bytes::from(piece);
+    let mut pass = |piece: Bytes| -> io::Result<()> {
         size += piece.len() as u64;
+        if let Some(len) = len.filter(|len| size > *len) {
+            return Err(io::Error::other(format!("it has more than the {len} bytes that were announced")));
+        }
         digests.update(&piece);
         queue
             .blocking_send(Ok(piece))
             .map_err(|_| io::Error::new(io::ErrorKind::ConnectionAborted, "the request ended"))
     };
-    match input {
-        Input::File { mut file, start } => {
-            let before = stamp(&file)?;
-            file.seek(SeekFrom::Start(start))?;
+    match source {
+        Source::File { mut file, stamp } => {
+            let unchanged = |file: &At| match Stamp::of(&file.file)? == stamp {
+                true => Ok(()),
+                false => Err(io::Error::other("it changed while it was being read")),
+            };
             let mut left = len.unwrap_or(u64::MAX);
             while left > 0 {
                 let piece = read_piece(&mut file, left)?;
@@ -107,23 +166,24 @@ fn pump(input: Input, len: Option<u64>, digests: &Digests, queue: &mpsc::Sender<
                     break;
                 }
                 left -= piece.len() as u64;
-                if left == 0 && stamp(&file)? != before {
-                    return Err(io::Error::other("it changed while it was being read"));
+                if left == 0 {
+                    unchanged(&file)?;
                 }
-                pass(piece)?;
+                pass(piece.into())?;
             }
         }
-        Input::Pipe { head, mut rest } => {
-            for piece in head.chunks(PIECE) {
-                pass(piece.to_vec())?;
+        Source::Pipe { mut head, rest } => {
+            while !head.is_empty() {
+                pass(head.split_to(PIECE.min(head.len())))?;
             }
             drop(head);
+            let mut rest = rest.unwrap_or_else(|| Box::new(io::empty()));
             loop {
                 let piece = read_piece(&mut rest, u64::MAX)?;
                 if piece.is_empty() {
                     break;
                 }
-                pass(piece)?;
+                pass(piece.into())?;
             }
         }
     }
@@ -133,13 +193,6 @@ fn pump(input: Input, len: Option<u64>, digests: &Digests, queue: &mpsc::Sender<
         }
         _ => Ok(size),
     }
-}
-
-/// Size and time of change: a file that is written to while it is sent is
-/// neither the old image nor the new one.
-fn stamp(file: &std::fs::File) -> io::Result<(u64, Option<SystemTime>)> {
-    let meta = file.metadata()?;
-    Ok((meta.len(), meta.modified().ok()))
 }
 
 /// The next full piece, shorter only at the end of the source.
@@ -163,7 +216,13 @@ impl Body for Outbody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.pieces.poll_recv(cx).map(|piece| match piece {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "given up"))));
+        }
+        let piece = self.pieces.poll_recv(cx);
+        // While the source has nothing to give, the service cannot be called slow.
+        self.meter.starve(piece.is_pending());
+        piece.map(|piece| match piece {
             None => {
                 self.meter.finish();
                 None
@@ -208,12 +267,12 @@ mod tests {
     fn sending(change: impl FnOnce(&std::fs::File)) -> io::Result<Sent> {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(8 << 20).unwrap();
-        let data = Data::file(file.path().to_str().unwrap()).unwrap();
-        let (outgoing, mut body) = Outgoing::start(data, &[]);
+        let mut data = Data::file(file.path().to_str().unwrap(), "").unwrap();
+        let (mut outgoing, mut body) = Outgoing::start(&mut data, &[]).unwrap();
         body.pieces.blocking_recv().unwrap().unwrap();
         change(file.as_file());
         while body.pieces.blocking_recv().is_some() {}
-        outgoing.done.blocking_recv().unwrap()
+        std::mem::replace(&mut outgoing.done, oneshot::channel().1).blocking_recv().unwrap()
     }
 
     #[test]

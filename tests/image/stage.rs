@@ -67,6 +67,6 @@ fn a_wrong_size_on_the_service_is_an_error() {
         .code(1)
         .stderr_has("error: the image arrived damaged: 9 bytes were sent and the service has 3\n");
     world.run(["image", "create", "j", "--disk-format", "raw"]).ok();
-    world.images().on("PUT", "/v2/images/*/stage").answer(|| Answer::status(503));
+    world.images().on("PUT", "/v2/images/*/stage").always().answer(|| Answer::status(503));
     world.run(["image", "stage", "j", "--file", "x.img"]).code(1).stderr_has("503");
 }

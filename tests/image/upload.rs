@@ -40,8 +40,8 @@ fn a_failure_leaves_the_image_for_another_try() {
     let made = world.run(["image", "create", "i", "--disk-format", "raw", "-f", "value", "-c", "id"]);
     let id = made.ok().stdout().trim().to_owned();
     let upload = ["image", "upload", "i", "--file", "x.img", "-f", "value", "-c", "status"];
-    world.images().on("PUT", "/v2/images/*/file").answer(|| Answer::status(503));
-    world.run(upload).code(1).stdout_is("").stderr_has("503");
+    world.images().on("PUT", "/v2/images/*/file").answer(|| Answer::status(413));
+    world.run(upload).code(1).stdout_is("").stderr_has("413");
     assert_eq!(world.image(&id)["status"], "queued");
     assert!(world.images().asked("DELETE", "/v2/images/*").is_empty());
     world.run(upload).ok().stdout_is("active\n");

@@ -22,6 +22,11 @@ pub enum Act {
     AnswerEarly(Make),
     Close,
     CloseAfterRequest(u64),
+    ResetAfterRequest(u64),
+    ResetAnswer,
+    Instead(Make),
+    AnswerSlowly(Duration),
+    DripRequest { piece: usize, pause: Duration },
     CloseAfterAnswer(u64),
     ResetAfterAnswer(u64),
     Stall,
@@ -137,6 +142,31 @@ impl<'a> Script<'a> {
     /// Closes when at least so many bytes of the request's body came in.
     pub fn close_after_request(self, bytes: u64) {
         self.act(Act::CloseAfterRequest(bytes));
+    }
+
+    /// Resets the connection when at least so many bytes of the request's body came in.
+    pub fn reset_after_request(self, bytes: u64) {
+        self.act(Act::ResetAfterRequest(bytes));
+    }
+
+    /// Does what is asked, and resets the connection instead of answering.
+    pub fn reset_answer(self) {
+        self.act(Act::ResetAnswer);
+    }
+
+    /// Does what is asked, and gives this answer instead of the right one.
+    pub fn answer_instead(self, make: impl Fn() -> Answer + Send + Sync + 'static) {
+        self.act(Act::Instead(Box::new(make)));
+    }
+
+    /// Does what is asked after this time, and answers well.
+    pub fn answer_slowly(self, pause: Duration) {
+        self.act(Act::AnswerSlowly(pause));
+    }
+
+    /// Reads the body of the request in small pieces, with a pause after each.
+    pub fn drip_request(self, piece: usize, pause: Duration) {
+        self.act(Act::DripRequest { piece, pause });
     }
 
     /// Closes after so many bytes of the right answer's body.

@@ -80,6 +80,8 @@ pub struct Body<'a> {
     /// `Expect: 100-continue` was asked, and is not answered yet.
     expect: bool,
     ended: bool,
+    /// Reads so much at a time, and pauses after it.
+    drip: Option<(usize, Duration)>,
     buffer: Vec<u8>,
     kept: Vec<u8>,
     pub len: u64,
@@ -105,10 +107,13 @@ impl Body<'_> {
         if self.buffer.is_empty() {
             self.buffer = vec![0; PIECE];
         }
-        let most = self.left.min(PIECE as u64) as usize;
+        let most = self.left.min(self.drip.map_or(PIECE, |(piece, _)| piece) as u64) as usize;
         let got = self.from.read(&mut self.buffer[..most])?;
         if got == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some((_, pause)) = self.drip {
+            thread::sleep(pause);
         }
         self.left -= got as u64;
         if self.chunked && self.left == 0 {
@@ -369,6 +374,13 @@ impl Server {
         self.requests().into_iter().filter(matches).collect()
     }
 
+    /// How often this was asked so far, answered or not.
+    pub fn asked_so_far(&self, method: &str, path: &str) -> usize {
+        let recorded = self.shared.recorded.lock().unwrap();
+        let matches = |r: &&Recorded| r.request.method == method && super::fault::path_matches(path, &r.request.path);
+        recorded.iter().filter(matches).count()
+    }
+
     /// How many connections were opened.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::SeqCst)
@@ -398,6 +410,14 @@ impl Drop for Server {
     }
 }
 
+/// How long closing waits for what was not sent.
+fn linger(from: &BufReader<Stream>) -> Option<Duration> {
+    match from.get_ref() {
+        Stream::Plain(socket) => rustix::net::sockopt::socket_linger(socket).unwrap_or(None),
+        Stream::Tls(tls) => rustix::net::sockopt::socket_linger(&tls.sock).unwrap_or(None),
+    }
+}
+
 impl Shared {
     fn connection(&self, socket: TcpStream) {
         let _ = socket.set_nodelay(true);
@@ -416,11 +436,9 @@ impl Shared {
             let _ = tls.flush();
         }
         // A clone is kept for `drop`: without this the peer would see no end.
-        let _ = closer.map(|socket| match socket2::SockRef::from(&socket).linger() {
-            // It is to be reset: that is what closing does then.
-            Ok(Some(_)) => Ok(()),
-            _ => socket.shutdown(Shutdown::Both),
-        });
+        if linger(&from) != Some(Duration::ZERO) {
+            let _ = closer.map(|socket| socket.shutdown(Shutdown::Both));
+        }
     }
 
     /// One request and its answer. True: another may follow on the connection.
@@ -444,6 +462,10 @@ impl Shared {
             chunked,
             expect: request.header("expect").is_some(),
             ended: false,
+            drip: match act.as_deref() {
+                Some(Act::DripRequest { piece, pause }) => Some((*piece, *pause)),
+                _ => None,
+            },
             buffer: Vec::new(),
             kept: Vec::new(),
             len: 0,
@@ -461,6 +483,9 @@ impl Shared {
         };
         let Some(answer) = answer else {
             note(0, true);
+            if matches!(act.as_deref(), Some(Act::ResetAfterRequest(_) | Act::ResetAnswer)) {
+                self.reset(from.get_mut());
+            }
             if matches!(act.as_deref(), Some(Act::Stall | Act::StallRequest)) {
                 self.wait_for_end();
             }
@@ -486,7 +511,19 @@ impl Shared {
                 let _ = body.drain();
                 return None;
             }
-            Some(Act::CloseAfterRequest(most)) => {
+            Some(Act::ResetAnswer) => {
+                (self.handler)(request, body);
+                return None;
+            }
+            Some(Act::AnswerSlowly(pause)) => {
+                thread::sleep(*pause);
+                (self.handler)(request, body)
+            }
+            Some(Act::Instead(make)) => {
+                (self.handler)(request, body);
+                make()
+            }
+            Some(Act::CloseAfterRequest(most) | Act::ResetAfterRequest(most)) => {
                 while body.len < *most && body.next().ok()?.is_some() {}
                 return None;
             }
@@ -568,19 +605,26 @@ impl Shared {
         }
         to.flush()?;
         if matches!(act, Some(Act::ResetAfterAnswer(_))) {
-            let (Stream::Plain(socket), linger) = (&*to, Some(Duration::ZERO)) else {
-                panic!("only a plain connection can be reset");
-            };
             // What was sent is to arrive: a reset drops what is still under way.
             thread::sleep(Duration::from_millis(100));
-            socket2::SockRef::from(socket).set_linger(linger)?;
-            let peer = socket.peer_addr()?;
-            self.open.lock().unwrap().retain(|other| other.peer_addr().is_ok_and(|other| other != peer));
+            self.reset(to);
         }
         if stall {
             self.wait_for_end();
         }
         Ok(keep)
+    }
+
+    /// Sees to it that the connection ends with RST once it is dropped.
+    fn reset(&self, stream: &Stream) {
+        let socket = match stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => &tls.sock,
+        };
+        rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).unwrap();
+        // Only the last descriptor that is closed resets.
+        let peer = socket.peer_addr().ok();
+        self.open.lock().unwrap().retain(|other| other.peer_addr().ok() != peer);
     }
 
     fn wait_for_end(&self) {

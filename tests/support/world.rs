@@ -174,6 +174,14 @@ impl World {
         self.fake.is_none() && self.serve.is_none()
     }
 
+    /// Adds a line to each cloud of the clouds.yaml here.
+    pub fn configure(&self, line: &str) {
+        let old = std::fs::read_to_string(self.clouds_yaml()).unwrap();
+        let new = old.replace("    region_name: RegionOne\n", &format!("    region_name: RegionOne\n    {line}\n"));
+        assert_ne!(old, new);
+        std::fs::write(self.clouds_yaml(), new).unwrap();
+    }
+
     /// Makes all tokens given out so far invalid.
     #[track_caller]
     pub fn expire_tokens(&self) {
@@ -270,6 +278,13 @@ impl World {
         reply.json()
     }
 
+    /// The images of this very name, whoever owns them.
+    pub fn all_of(&self, name: &str) -> Vec<Value> {
+        let mut images = self.session("admin").images_ending(name);
+        images.retain(|image| image["name"] == name);
+        images
+    }
+
     /// All images of this world, whoever owns them.
     pub fn all_images(&self) -> Vec<Value> {
         self.session("admin").images_ending(&self.suffix)
@@ -331,7 +346,8 @@ fn cloud_of(user: &str) -> &'static str {
 fn clouds_yaml(auth_url: &str) -> String {
     let cloud = |user: &str| {
         format!(
-            "  {}:\n    region_name: RegionOne\n    identity_api_version: 3\n    auth:\n      auth_url: {auth_url}\n      \
+            "  {}:\n    region_name: RegionOne\n    identity_api_version: 3\n    \
+             image_status_code_retry_delay: 0.02\n    image_connect_retry_delay: 0.02\n    auth:\n      auth_url: {auth_url}\n      \
              username: {user}\n      password: secret\n      project_name: {user}\n      user_domain_id: default\n      \
              project_domain_id: default\n",
             cloud_of(user)

@@ -135,9 +135,10 @@ pub struct Input {
 impl Input {
     /// The data; none is an error.
     pub fn required(&self, ctx: &Context) -> Result<Data> {
-        let mut data = ctx.input(self.file.as_deref())?.ok_or_else(|| {
-            Error::config("there is no image data").next("name a file with `--file`, or pipe the data in")
-        })?;
+        let mut data =
+            ctx.input(self.file.as_deref(), "name the file that has the image's data")?.ok_or_else(|| {
+                Error::config("there is no image data").next("name a file with `--file`, or pipe the data in")
+            })?;
         if let Some(size) = self.size {
             data.expect(size)?;
         }

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{Draft, Import, ImportMethod, ImportTo, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
-use crate::service::Content;
+use crate::service::{Content, OnFailure};
 use crate::signature::{HashMethod, KeyFile, Signer};
 use crate::terminal::printable;
 use crate::transfer::{Data, Rehash, Show};
@@ -22,8 +22,11 @@ use crate::transfer::{Data, Rehash, Show};
 /// Data comes from --file, from --file - or from stdin when data is piped in.
 /// It is looked into first: with no --disk-format the format found is used, a
 /// contradiction is refused. The answer comes once the service has taken the
-/// data and its size and digest agree with what was sent; if anything fails,
-/// or Ctrl-C is pressed, the unfinished image is deleted.
+/// data and its size and digest agree with what was sent. What may pass (a
+/// broken connection, a busy service) is tried again: a file is sent from its
+/// first byte, once the image is known to be empty. If anything else fails, or
+/// Ctrl-C is pressed, the unfinished image is deleted; --keep-on-failure leaves
+/// it for `rimg image upload`.
 ///
 /// With --import-method the service imports the data: what is staged
 /// (glance-direct), or what it fetches from --uri (web-download) or from
@@ -86,6 +89,14 @@ pub struct Create {
     /// Size of the data in bytes, for a pipe; a file's own size must agree
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
+
+    /// Compute no digest of the data: compare its size alone with what the service has
+    #[arg(long)]
+    no_verify: bool,
+
+    /// Leave the image where it is when its data did not get there; the error says how to go on
+    #[arg(long, conflicts_with = "volume")]
+    keep_on_failure: bool,
 
     /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
@@ -179,10 +190,16 @@ impl Command for Create {
         let fetched = import.as_ref().is_some_and(|import| import.method != ImportMethod::GlanceDirect);
         let mut data = match fetched {
             true => None,
-            false => ctx.input(self.file.as_deref())?,
+            false => ctx.input(self.file.as_deref(), NO_DATA)?,
         };
         if let Some(size) = self.size {
             data.as_mut().ok_or_else(|| without_data("--size"))?.expect(size)?;
+        }
+        if self.no_verify {
+            data.as_mut().ok_or_else(|| without_data("--no-verify"))?.verify = false;
+        }
+        if self.keep_on_failure && data.is_none() && !fetched {
+            return Err(without_data("--keep-on-failure").into());
         }
         match &data {
             Some(data) => {
@@ -225,7 +242,8 @@ impl Command for Create {
             (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
             (None, None) => None,
         };
-        let created = images.create(&draft, content).await;
+        let on_failure = if self.keep_on_failure { OnFailure::Keep } else { OnFailure::Delete };
+        let created = images.create(&draft, content, on_failure).await;
         drop(bar);
         Ok(view::record(&created?, false))
     }
@@ -348,6 +366,7 @@ impl Create {
             ("--min-ram", self.min_ram.is_some()),
             ("--size", self.size.is_some()),
             ("--force-format", self.force_format),
+            ("--no-verify", self.no_verify),
             ("--progress", self.progress.is_some()),
             ("--sign-key-path", self.sign_key_path.is_some()),
             ("--sign-cert-id", self.sign_cert_id.is_some()),
@@ -393,6 +412,9 @@ fn listed(options: &[&str]) -> Option<String> {
         others => format!("{} and {last} have", others.join(", ")),
     })
 }
+
+/// The step to take where a file or stdin that was named is empty.
+const NO_DATA: &str = "to create an image without data, leave out `--file` and give no stdin";
 
 fn without_data(option: &str) -> Error {
     Error::config(format!("`{option}` needs image data")).next("name a file with `--file`, or pipe the data in")

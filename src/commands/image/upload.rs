@@ -11,8 +11,9 @@ use crate::output::Record;
 /// Upload the data of a queued image
 ///
 /// As in `rimg image create` the data is looked into first, and the answer
-/// comes once its size and digest agree with what was sent. A failure leaves
-/// the image where it is, so that it can be tried again with the same ID.
+/// comes once its size and digest agree with what was sent; what may pass is
+/// tried again. A failure leaves the image where it is, so that the command can
+/// be given again.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image create web --disk-format qcow2
@@ -26,6 +27,10 @@ pub struct Upload {
     #[command(flatten)]
     input: args::Input,
 
+    /// Compute no digest of the data: compare its size alone with what the service has
+    #[arg(long)]
+    no_verify: bool,
+
     /// Store to keep the data in
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
@@ -37,7 +42,8 @@ impl Command for Upload {
     const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
-        let data = self.input.required(ctx)?;
+        let mut data = self.input.required(ctx)?;
+        data.verify = !self.no_verify;
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;
         let id = image.id();

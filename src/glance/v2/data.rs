@@ -1,22 +1,37 @@
 //! Image data on its way to the service: straight, staged, or by an import.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method};
 
+use jiff::Timestamp;
+use serde_json::json;
+
 use super::V2;
-use crate::error::{Error, Result};
-use crate::glance::upload::{self, Intake};
+use crate::error::{Error, Kind, Result};
+use crate::glance::cleanup::Remnant;
+use crate::glance::upload::{self, Intake, Stands};
 use crate::http::Request;
-use crate::image::Image;
-use crate::service::{Content, IMPORT_LIMIT};
+use crate::image::{Changes, Image};
+use crate::service::{Content, IMPORT_LIMIT, ImageService, Stores as _};
 use crate::transfer::Data;
+
+/// The last part of the address that takes data to keep.
+const FILE: &str = "file";
+
+/// The last part of the address that takes data to be imported.
+const STAGE: &str = "stage";
+
+/// Data of more bytes than this is worth a look at the quotas before it is sent.
+const LARGE: u64 = 64 << 20;
 
 /// Where an image takes its data.
 pub(super) struct Place<'a> {
     service: &'a V2,
     id: &'a str,
-    /// `file` or `stage`.
+    /// [`FILE`] or [`STAGE`].
     door: &'static str,
     store: Option<&'a str>,
 }
@@ -41,6 +56,32 @@ impl Intake for Place<'_> {
     async fn look(&self) -> Result<Image> {
         self.service.get(self.id).await
     }
+
+    fn stands(&self, image: &Image, answered: bool) -> Stands {
+        match (self.door, image.status()) {
+            (_, "queued") => Stands::Empty,
+            (FILE, "saving") => Stands::Taking,
+            (FILE, "active") => Stands::Taken,
+            // The size is set when all of it is there; old services never set it.
+            (STAGE, "uploading") if answered || image.size().is_some() => Stands::Taken,
+            (STAGE, "uploading") => Stands::Taking,
+            _ => Stands::Lost,
+        }
+    }
+
+    async fn renew(&self) -> Result<bool> {
+        let V2 { http, credential, .. } = self.service;
+        match credential.can_renew() {
+            true => credential.renew(http).await.map(|()| true),
+            false => Ok(false),
+        }
+    }
+
+    fn token_life(&self) -> Option<Duration> {
+        let left = self.service.credential.expires_at()?.duration_since(Timestamp::now());
+        // One that has expired already is no reason to wait.
+        Some(Duration::try_from(left).unwrap_or_default())
+    }
 }
 
 impl V2 {
@@ -48,18 +89,20 @@ impl V2 {
     pub(super) async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
         let id = created.id();
         match content {
-            Content::Upload { data, store } => self.take_in(created, data, store.as_deref()).await,
+            Content::Upload { data, store } => {
+                let place = Place { service: self, id, door: FILE, store: store.as_deref() };
+                upload::upload(&self.http, &place, created, data).await
+            }
             Content::Import { data: None, import } => {
                 self.begin(id, &import).await?;
                 self.imported(id, &import.method, &[], IMPORT_LIMIT).await
             }
-            Content::Import { data: Some(data), import } => {
-                let rehash = data.rehash();
-                let digests = upload::expected_digests(created, rehash.is_some());
-                let sent = upload::send(&self.http, &self.stage_of(id), data, digests).await?;
+            Content::Import { data: Some(mut data), import } => {
+                let place = Place { service: self, id, door: STAGE, store: None };
+                let staged = upload::deliver(&self.http, &place, created, &mut data).await?;
                 self.begin(id, &import).await?;
                 let image = self.imported(id, &import.method, &[], IMPORT_LIMIT).await?;
-                match upload::compare(self.http.log(), &image, &sent, rehash) {
+                match staged.compare(&self.http, &image).await {
                     // An import plug-in may have converted the image; then the service's sum is of its own work.
                     Err(_) if image.disk_format() != created.disk_format() => {
                         let (was, is) = (created.disk_format().unwrap_or("?"), image.disk_format().unwrap_or("?"));
@@ -74,12 +117,76 @@ impl V2 {
 
     /// Sends `data` straight into an image that has none.
     pub(super) async fn take_in(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
-        let place = Place { service: self, id: image.id(), door: "file", store };
+        self.room_for(&data, "image_size_total").await?;
+        let place = Place { service: self, id: image.id(), door: FILE, store };
         upload::upload(&self.http, &place, image, data).await
     }
 
-    /// Where an image takes data that is to be imported.
-    pub(super) fn stage_of<'a>(&'a self, id: &'a str) -> Place<'a> {
-        Place { service: self, id, door: "stage", store: None }
+    /// Brings `data` to where an import of `image` finds it.
+    pub(super) async fn take_aside(&self, image: &Image, mut data: Data) -> Result<Image> {
+        self.room_for(&data, "image_stage_total").await?;
+        // The service hashes the data only when it imports it.
+        data.verify = false;
+        let place = Place { service: self, id: image.id(), door: STAGE, store: None };
+        let staged = upload::deliver(&self.http, &place, image, &mut data).await?;
+        staged.compare_size(&staged.image)?;
+        Ok(staged.image)
+    }
+
+    /// Compares the size of large data with what the quotas leave, of which
+    /// `quota` is that of sizes: a service that refuses data early often closes
+    /// the connection before its answer is read. A service that does not tell
+    /// is asked by sending.
+    pub(super) async fn room_for(&self, data: &Data, quota: &str) -> Result<()> {
+        let Some(len) = data.len.filter(|len| *len > LARGE) else { return Ok(()) };
+        let usage = match self.usage().await {
+            Err(error) if error.kind == Kind::Interrupted => return Err(error),
+            usage => usage.unwrap_or_default(),
+        };
+        let number = |quota: &str, field: &str| usage.get(quota)?.get(field)?.as_i64();
+        // Both in MiB, as Glance counts; a negative limit is none.
+        if let (Some(limit @ 0..), Some(used)) = (number(quota, "limit"), number(quota, "usage"))
+            && i64::try_from(len >> 20).is_ok_and(|wanted| used.saturating_add(wanted) > limit)
+        {
+            let left = limit.saturating_sub(used).max(0);
+            let message = format!(
+                "`{}` has {} MiB, and the quota `{quota}` leaves {left} MiB of {limit} MiB",
+                data.name,
+                len >> 20
+            );
+            return Err(Error::new(Kind::TooLarge, message)
+                .next("delete images that are no longer needed, or ask who runs the cloud for more; `rimg image usage` shows the quotas"));
+        }
+        if let (Some(limit @ 0..), Some(used)) =
+            (number("image_count_uploading", "limit"), number("image_count_uploading", "usage"))
+            && used >= limit
+        {
+            let message = format!("{used} images of the project take in data already, as many as the quota allows");
+            return Err(Error::new(Kind::TooLarge, message).next("try again when one of them is done"));
+        }
+        Ok(())
+    }
+}
+
+/// What a failed create of v2 left behind.
+pub(super) struct Left<'a> {
+    /// With a client that does not stop for an interrupt.
+    pub service: &'a V2,
+    pub id: &'a str,
+}
+
+#[async_trait(?Send)]
+impl Remnant for Left<'_> {
+    async fn look(&self) -> Result<Image> {
+        self.service.get(self.id).await
+    }
+
+    async fn unprotect(&self) -> Result<()> {
+        let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
+        self.service.update(self.id, &Changes { set: unprotected, ..Changes::default() }).await
+    }
+
+    async fn delete(&self) -> Result<()> {
+        ImageService::delete(self.service, self.id, None).await
     }
 }

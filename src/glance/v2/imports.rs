@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::tasks::text;
 use super::{V2, wire};
 use crate::error::{Error, Kind, Result};
-use crate::glance::upload;
 use crate::image::{Fields, Image, Import, ImportMethod};
 use crate::service::{Imports, Tasks as _};
 use crate::transfer::Data;
@@ -29,15 +28,7 @@ impl Imports for V2 {
     }
 
     async fn stage(&self, image: &Image, data: Data) -> Result<Image> {
-        let sent = upload::send(&self.http, &self.stage_of(image.id()), data, Vec::new()).await?;
-        let image = self.get(image.id()).await?;
-        match (image.status(), image.size()) {
-            ("uploading", Some(size)) if size != sent.size => Err(upload::wrong_size(sent.size, size)),
-            ("uploading", _) => Ok(image),
-            (status, _) => {
-                Err(Error::new(Kind::Unavailable, format!("the data was not staged: the image is `{status}`")))
-            }
-        }
+        self.take_aside(image, data).await
     }
 
     async fn import(&self, image: &Image, import: &Import, wait: Option<Duration>) -> Result<Image> {

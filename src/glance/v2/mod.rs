@@ -1,19 +1,17 @@
 //! Images API v2 (<https://docs.openstack.org/api-ref/image/v2/>).
 
-use std::time::{Duration, Instant};
-
 use async_trait::async_trait;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
-use super::download;
 use super::wire::v2 as wire;
+use super::{cleanup, download};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Credential, Http, Request};
+use crate::http::{Answer, Credential, Http, Request, Tries};
 use crate::image::{Changes, Draft, Fields, Filter, Image};
-use crate::service::{Content, ImageService};
+use crate::service::{Content, ImageService, OnFailure};
 use crate::signature::Verifier;
 use crate::transfer::{Data, Verify, WriteTo};
 
@@ -27,8 +25,9 @@ mod schemas;
 mod stores;
 mod tasks;
 
-/// How long cleaning up after a failure may take.
-const UNDO_LIMIT: Duration = Duration::from_secs(20);
+/// How often the record of an image is asked for again where the configuration
+/// does not say.
+const RECORDS: u32 = 3;
 
 /// An image service that speaks v2.
 pub struct V2 {
@@ -128,69 +127,86 @@ impl V2 {
         only(name_or_id, found)
     }
 
-    /// Deletes the image that a failed create left behind.
-    async fn undo(&self, image: &Image, failure: Error) -> Error {
-        let quiet = V2 { http: self.http.undisturbed(), base: self.base.clone(), credential: self.credential.clone() };
-        // Without an answer the service may still be taking the data.
-        let unanswered = matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Io);
-        let outcome = tokio::time::timeout(UNDO_LIMIT, quiet.remove(image, unanswered)).await;
-        let id = image.id();
-        match outcome {
-            Ok(Ok(())) => failure,
-            failed => {
-                let reason = match failed {
-                    Ok(Err(e)) => e.message,
-                    _ => "no answer in time".to_owned(),
-                };
-                failure
-                    .details([format!("the unfinished image `{id}` could not be deleted: {reason}")])
-                    .next(format!("delete it with `rimg image delete {id}`"))
-            }
-        }
-    }
-
-    /// Deletes an image and sees that it stays deleted: a Glance that notices
-    /// only afterwards that its client is gone puts the image back to `queued`,
-    /// and with that brings it back.
-    async fn remove(&self, image: &Image, unanswered: bool) -> Result<()> {
-        let id = image.id();
-        if unanswered {
-            let noticed = Instant::now() + Duration::from_secs(3);
-            while Instant::now() < noticed && self.get(id).await.is_ok_and(|now| now.status() == "saving") {
-                self.http.pause(Duration::from_millis(100)).await?;
-            }
-        }
-        if image.is_protected() {
-            let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
-            self.update(id, &Changes { set: unprotected, ..Changes::default() }).await?;
-        }
-        self.delete_insisting(id).await?;
-        let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
-        for pause in looks {
-            self.http.pause(Duration::from_millis(*pause)).await?;
-            if self.get(id).await.is_ok() {
-                self.delete_insisting(id).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes an image, several times over if the service is in trouble; one
-    /// that is gone already is fine.
-    async fn delete_insisting(&self, id: &str) -> Result<()> {
-        let mut pause = Duration::from_millis(200);
+    /// Creates the record of an image whose ID is `id`, or the one given in
+    /// `draft`. Ours tells what became of a request that got no answer, so the
+    /// request can be made again and never makes two images; of one that was
+    /// given nobody can say who made the image that has it.
+    async fn record(&self, draft: &Draft, id: &str) -> Result<Image> {
+        let ours = draft.id.is_none();
+        let document = wire::draft(&Draft { id: Some(id.to_owned()), ..draft.clone() });
+        let http = self.http.insisting(false);
+        let retries = &http.settings().retries;
+        let mut tries = Tries::new(retries, RECORDS);
+        let mut in_doubt = false;
         loop {
-            match self.delete(id, None).await {
-                Err(e) if e.kind == Kind::NotFound => return Ok(()),
-                Err(e)
-                    if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 =>
-                {
-                    self.http.pause(pause).await?;
-                    pause *= 2;
+            let request = self.request(Method::POST, self.url(&["images"])?).json(&document);
+            let failure = match http.send(request).await {
+                Ok(answer) => match answer.ok().await {
+                    Ok(answer) => return wire::image(answer.json().await?),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            };
+            // What says so itself was not carried out.
+            let open = !failure.unsent && !matches!(failure.status, Some(429 | 503));
+            let next = match failure.kind {
+                Kind::Conflict if in_doubt => Err(failure.clone()),
+                _ if retries.passing(&failure, &[429, 502, 503, 504]) => {
+                    in_doubt |= open;
+                    tries.next(failure.clone())
                 }
-                deleted => return deleted,
+                _ => return Err(failure),
+            };
+            if let Ok(next) = &next {
+                http.log().note(&format!("{failure}; {next}"));
+                http.pause(next.pause).await?;
             }
+            if in_doubt {
+                match self.get(id).await {
+                    Ok(image) if ours => {
+                        http.log().note(&format!("the image `{id}` was created all the same"));
+                        return Ok(image);
+                    }
+                    Ok(_) => {
+                        let there = format!("an image `{id}` is there; whether this command made it is not known");
+                        return Err(failure.details([there]).next(format!("`rimg image show {id}` tells what it is")));
+                    }
+                    Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            next?;
         }
+    }
+
+    /// Sees to it that the failed create of the image `id` leaves nothing
+    /// behind, or, if it is to be kept, says how to go on with it.
+    async fn after(&self, failure: Error, draft: &Draft, id: &str, resume: Option<&str>) -> Error {
+        let http = self.http.undisturbed();
+        let quiet = V2 { http: http.clone(), base: self.base.clone(), credential: self.credential.clone() };
+        let left = data::Left { service: &quiet, id };
+        match resume {
+            Some(resume) => cleanup::keep(&http, &left, id, resume, failure).await,
+            None => cleanup::undo(&http, &left, id, draft.protected == Some(true), failure).await,
+        }
+    }
+}
+
+/// The commands that send the data of the image `id` once more.
+fn resume(id: &str, content: &Content) -> String {
+    let file = |data: Option<&Data>| match data.map(|data| data.name.as_str()) {
+        None | Some("stdin") => "FILE".to_owned(),
+        Some(path) => shlex::try_quote(path).map_or_else(|_| "FILE".to_owned(), Into::into),
+    };
+    match content {
+        Content::Upload { data, store } => {
+            let store = store.as_ref().map(|store| format!(" --store {store}")).unwrap_or_default();
+            format!("rimg image upload {id} --file {}{store}", file(Some(data)))
+        }
+        Content::Import { data: Some(data), .. } => {
+            format!("rimg image stage {id} --file {} && rimg image import {id}", file(Some(data)))
+        }
+        Content::Import { data: None, .. } => format!("rimg image import {id}"),
     }
 }
 
@@ -207,6 +223,14 @@ fn only(name_or_id: &str, mut found: Vec<Image>) -> Result<Image> {
         Error::new(Kind::NotFound, format!("there is no image with the name or ID `{name_or_id}`"))
             .next("`rimg image list` shows the images that you can see")
     })
+}
+
+/// Whether a request that failed so may have been carried out.
+fn may_have_been_done(failure: &Error) -> bool {
+    match failure.status {
+        Some(status) => matches!(status, 500 | 502 | 504),
+        None => !failure.unsent && matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Unavailable),
+    }
 }
 
 /// Whether a text has the form of an image ID: Glance makes no others.
@@ -250,13 +274,27 @@ impl ImageService for V2 {
         self.look_up(name_or_id, Some("all")).await
     }
 
-    async fn create(&self, draft: &Draft, content: Option<Content>) -> Result<Image> {
-        let request = self.request(Method::POST, self.url(&["images"])?).json(&wire::draft(draft));
-        let created = wire::image(self.http.send(request).await?.ok().await?.json().await?)?;
+    async fn create(&self, draft: &Draft, content: Option<Content>, on_failure: OnFailure) -> Result<Image> {
+        match &content {
+            Some(Content::Upload { data, .. }) => self.room_for(data, "image_size_total").await?,
+            Some(Content::Import { data: Some(data), .. }) => self.room_for(data, "image_stage_total").await?,
+            _ => {}
+        }
+        // Chosen here, so that a request that is cut off leaves nothing that cannot be found again.
+        let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let created = match self.record(draft, &id).await {
+            Ok(created) => created,
+            // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
+            Err(failure) if draft.id.is_none() && may_have_been_done(&failure) => {
+                return Err(self.after(failure, draft, &id, None).await);
+            }
+            Err(failure) => return Err(failure),
+        };
         let Some(content) = content else { return Ok(created) };
+        let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
         match self.fill(&created, content).await {
             Ok(image) => Ok(image),
-            Err(failure) => Err(self.undo(&created, failure).await),
+            Err(failure) => Err(self.after(failure, draft, created.id(), resume.as_deref()).await),
         }
     }
 

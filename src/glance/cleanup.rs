@@ -1,0 +1,129 @@
+//! What becomes of an image whose creation failed: it is deleted again, or
+//! kept, if the user wants to go on with it.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Kind, Result};
+use crate::http::Http;
+use crate::image::Image;
+
+/// How long cleaning up after a failure may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a service may take to notice that a client is gone.
+const NOTICED: Duration = Duration::from_secs(3);
+
+/// An image that this program made, as a version of the API knows it.
+#[async_trait(?Send)]
+pub(super) trait Remnant {
+    /// The image as it stands.
+    async fn look(&self) -> Result<Image>;
+
+    /// Takes the protection from deletion off it.
+    async fn unprotect(&self) -> Result<()>;
+
+    /// Deletes it.
+    async fn delete(&self) -> Result<()>;
+}
+
+/// Deletes the image `id` that a failed create left behind; answers with the
+/// failure, and says in it when the image could not be deleted. Neither `http`
+/// nor the client of `remnant` may stop for an interrupt.
+pub(super) async fn undo(http: &Http, remnant: &dyn Remnant, id: &str, protected: bool, failure: Error) -> Error {
+    let outcome = tokio::time::timeout(LIMIT, remove(http, remnant, protected, unanswered(&failure))).await;
+    match outcome {
+        Ok(Ok(())) => failure,
+        failed => {
+            let reason = match failed {
+                Ok(Err(e)) => e.message,
+                _ => "no answer in time".to_owned(),
+            };
+            failure
+                .details([format!("the unfinished image `{id}` could not be deleted: {reason}")])
+                .next(format!("delete it with `rimg image delete {id}`"))
+        }
+    }
+}
+
+/// Leaves the image `id` where it is; answers with the failure, and says in it
+/// how the image stands and how to go on: `resume` is the command that sends the data.
+pub(super) async fn keep(http: &Http, remnant: &dyn Remnant, id: &str, resume: &str, failure: Error) -> Error {
+    let look = async {
+        if unanswered(&failure) {
+            noticed(http, remnant).await?;
+        }
+        remnant.look().await
+    };
+    let status = match tokio::time::timeout(LIMIT, look).await {
+        Ok(Ok(image)) => image.status().to_owned(),
+        Ok(Err(error)) if error.kind == Kind::NotFound => return failure,
+        _ => "in a state that the service did not tell".to_owned(),
+    };
+    let step = match status.as_str() {
+        "queued" => format!("go on with `{resume}`"),
+        "uploading" => format!("if its data was staged: `rimg image import {id}`"),
+        "active" => format!("delete it with `rimg image delete {id}`"),
+        _ => format!("when it is `queued` again: `{resume}`"),
+    };
+    let step = match &failure.next {
+        Some(next) => format!("{next}; then {step}"),
+        None => step,
+    };
+    failure.details([format!("the image `{id}` is kept: it is `{status}`")]).next(step)
+}
+
+/// Whether the service may still be at work on the image.
+fn unanswered(failure: &Error) -> bool {
+    matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Io) || matches!(failure.status, Some(502 | 504))
+}
+
+/// Waits until the service has noticed that its client is gone.
+async fn noticed(http: &Http, remnant: &dyn Remnant) -> Result<()> {
+    let end = Instant::now() + NOTICED;
+    while Instant::now() < end && remnant.look().await.is_ok_and(|now| matches!(now.status(), "saving" | "uploading")) {
+        http.pause(Duration::from_millis(100)).await?;
+    }
+    Ok(())
+}
+
+/// Deletes an image and sees that it stays deleted: a Glance that notices
+/// only afterwards that its client is gone puts the image back to `queued`,
+/// and with that brings it back.
+async fn remove(http: &Http, remnant: &dyn Remnant, protected: bool, unanswered: bool) -> Result<()> {
+    if unanswered {
+        noticed(http, remnant).await?;
+    }
+    if protected {
+        match remnant.unprotect().await {
+            Err(e) if e.kind == Kind::NotFound => return Ok(()),
+            unprotected => unprotected?,
+        }
+    }
+    delete_insisting(http, remnant).await?;
+    let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
+    for pause in looks {
+        http.pause(Duration::from_millis(*pause)).await?;
+        if remnant.look().await.is_ok() {
+            delete_insisting(http, remnant).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes an image, several times over if the service is in trouble; one
+/// that is gone already is fine.
+async fn delete_insisting(http: &Http, remnant: &dyn Remnant) -> Result<()> {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match remnant.delete().await {
+            Err(e) if e.kind == Kind::NotFound => return Ok(()),
+            Err(e) if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 => {
+                http.pause(pause).await?;
+                pause *= 2;
+            }
+            deleted => return deleted,
+        }
+    }
+}
