@@ -710,7 +710,7 @@ fn a_refused_token_before_and_under_way() {
 
 #[test]
 fn a_token_that_would_not_last_is_renewed_before_the_data_is_sent() {
-    for (short, sign_ins, said) in [(1, 2, ""), (2, 2, "warning: a token of this cloud lasts 4")] {
+    for (short, sign_ins, said) in [(1, 2, ""), (2, 2, "warning: the token is good for another 4")] {
         let (world, _) = world(1000);
         let soon = (jiff::Timestamp::now() + Duration::from_secs(45)).to_string();
         world.identity().on("POST", "/v3/auth/tokens").times(short).edit(move |answer| {

@@ -134,7 +134,7 @@ fn what_was_given_cannot_be_renewed() {
 #[test]
 fn in_cleaning_up_too() {
     let world = World::new();
-    world.images().on("PUT", "/v2/images/*/file").answer(|| Answer::status(500));
+    world.images().on("PUT", "/v2/images/*/file").answer(|| Answer::status(400));
     world.images().on("DELETE", "/v2/images/*").answer(unauthorized);
     let file = world.file("x.img", b"data");
     let name = world.name("i");

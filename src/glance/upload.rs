@@ -203,10 +203,17 @@ async fn outlive(http: &Http, intake: &dyn Intake, data: &Data, rate: u64) -> Re
     // The service may look at the token once more when it has all of the data.
     let needed = Duration::from_secs(len / rate.max(1) + 60);
     let short = |life: Option<Duration>| life.is_some_and(|life| life < needed);
-    if short(intake.token_life()) && intake.renew().await? && short(intake.token_life()) {
-        let life = intake.token_life().map(spoken).unwrap_or_default();
-        let needed = spoken(needed);
-        http.log().warn(&format!("a token of this cloud lasts {life}, and this upload may take {needed}"));
+    if !short(intake.token_life()) {
+        return Ok(());
+    }
+    // The one at hand may do all the same: only an interrupt stops here.
+    match intake.renew().await {
+        Err(error) if error.kind == Kind::Interrupted => return Err(error),
+        _ => {}
+    }
+    if let Some(life) = intake.token_life().filter(|life| *life < needed) {
+        let (life, needed) = (spoken(life), spoken(needed));
+        http.log().warn(&format!("the token is good for another {life}, and this upload may take {needed}"));
     }
     Ok(())
 }

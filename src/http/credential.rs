@@ -159,7 +159,8 @@ impl Credential {
         if let Some(error) = failure.as_ref().filter(|error| waited || error.kind == Kind::Auth) {
             return Err(error.clone());
         }
-        let outcome = renewer.renew(http).await;
+        // How often to try again is said of the image service, not of this one.
+        let outcome = renewer.renew(&http.insisting(false)).await;
         self.0.attempts.set(self.0.attempts.get() + 1);
         let Renewed { token, moved } = outcome.inspect_err(|error| *failure = Some(error.clone()))?;
         *failure = None;

@@ -308,7 +308,9 @@ impl Http {
                 Ok(answer) => answer.status_error(),
                 Err(error) => error.clone(),
             };
-            let next = match self.insists && retries.of_plain(&method, &error) {
+            // A status without its answer is that of a sign-in on the way.
+            let of_request = outcome.is_ok() || error.status.is_none();
+            let next = match self.insists && of_request && retries.of_plain(&method, &error) {
                 true => tries.next(error.clone()).ok(),
                 false => None,
             };
