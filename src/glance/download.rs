@@ -24,7 +24,7 @@ pub(super) async fn download(
     let expected = expected_sum(image, verify)?;
     let check = Check { expected, signature };
     let fetch = Fetch {
-        http,
+        http: &http.insisting(false),
         request,
         size: image.size(),
         meter: &meter,

@@ -8,24 +8,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
-use http::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderValue, StatusCode};
 
+use super::upload::PASSING;
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Http, Request};
+use crate::http::{Answer, Http, Request, Tries};
 use crate::transfer::{Meter, Ranges, Receiver};
 
-/// How often in a row it may fail without one more byte.
-const TRIES: u32 = 5;
-
-/// The longest pause that rimg chooses by itself.
-const PAUSE: Duration = Duration::from_secs(20);
-
-/// The longest pause that a service can ask for (Retry-After).
-const ASKED_PAUSE: Duration = Duration::from_secs(300);
+/// How often in a row it is asked again without one more byte, where the
+/// configuration does not say.
+const RETRIES: u32 = 5;
 
 /// How much one of several jobs asks for at a time, in bytes: so little that
 /// the digest follows close behind, so much that the requests cost nothing.
@@ -33,6 +28,7 @@ const SEGMENT: u64 = 32 << 20;
 
 /// A download as it goes on.
 pub(super) struct Fetch<'a> {
+    /// One that does not try again by itself.
     pub http: &'a Http,
     /// Makes the request for the whole data.
     pub request: &'a dyn Fn() -> Request,
@@ -51,8 +47,8 @@ pub(super) struct Fetch<'a> {
 enum Failed {
     /// It would fail again.
     Finally(Error),
-    /// It is worth another try, after the pause that the service asks for.
-    ForNow(Error, Option<Duration>),
+    /// It is worth another try.
+    ForNow(Error),
     /// It was not the range that was asked for: the whole is to be read.
     NotThisRange,
     /// The writer wants no more; it knows why.
@@ -62,7 +58,7 @@ enum Failed {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         match error.kind {
-            Kind::Network => Failed::ForNow(error, None),
+            Kind::Network => Failed::ForNow(error),
             _ => Failed::Finally(error),
         }
     }
@@ -85,7 +81,7 @@ impl Fetch<'_> {
                         self.unranged("so it is read by one job, from the beginning");
                     }
                     Err(Failed::Unwanted) => return Ok(size),
-                    Err(Failed::Finally(error) | Failed::ForNow(error, _)) => return Err(error),
+                    Err(Failed::Finally(error) | Failed::ForNow(error)) => return Err(error),
                     Ok(()) => return Ok(size),
                 }
             }
@@ -96,7 +92,7 @@ impl Fetch<'_> {
             match self.span(&at, None, &taken, receiver).await {
                 Err(Failed::NotThisRange) => self.unranged("so it is read from the beginning"),
                 Err(Failed::Unwanted) => return Ok(self.size.unwrap_or(at.get())),
-                Err(Failed::Finally(error) | Failed::ForNow(error, _)) => return Err(error),
+                Err(Failed::Finally(error) | Failed::ForNow(error)) => return Err(error),
                 Ok(()) => return Ok(at.get()),
             }
         }
@@ -139,32 +135,19 @@ impl Fetch<'_> {
         taken: &RefCell<Ranges>,
         receiver: &Receiver,
     ) -> std::result::Result<(), Failed> {
-        let mut failures = 0;
+        let tries = || Tries::new(&self.http.settings().retries, RETRIES);
+        let mut failing = tries();
         loop {
             let before = at.get();
             let Err(failed) = self.attempt(at, end, taken, receiver).await else { return Ok(()) };
-            let Failed::ForNow(error, asked) = failed else { return Err(failed) };
-            failures = if at.get() > before { 1 } else { failures + 1 };
-            if failures > TRIES {
-                let times = format!("given up after {failures} failures in a row");
-                return Err(Failed::Finally(error.details([times])));
+            let Failed::ForNow(error) = failed else { return Err(failed) };
+            if at.get() > before {
+                failing = tries();
             }
-            let pause = match asked {
-                Some(asked) if asked > ASKED_PAUSE => {
-                    let step = format!("the service asks to try again in {} s", asked.as_secs());
-                    return Err(Failed::Finally(error.next(step)));
-                }
-                Some(asked) => asked,
-                None => pause(failures),
-            };
-            self.http.log().warn(&format!(
-                "{}; going on at byte {} in {:.1} s (try {failures} of {TRIES})",
-                error.message,
-                at.get(),
-                pause.as_secs_f64(),
-            ));
-            self.meter.phase(format!("waiting to try again: {}", error.message));
-            let waited = self.http.pause(pause).await;
+            let next = failing.next(error.clone()).map_err(Failed::Finally)?;
+            self.http.log().note(&format!("{error}; {next}, from byte {}", at.get()));
+            self.meter.phase(format!("waiting to try again: {error}"));
+            let waited = self.http.pause(next.pause).await;
             self.meter.phase(String::new());
             waited.map_err(Failed::Finally)?;
         }
@@ -204,12 +187,11 @@ impl Fetch<'_> {
                 let what = format!("the service answered HTTP {} where HTTP 200 was wanted", status.as_u16());
                 return Err(Failed::Finally(super::download::corrupt_copy(what)));
             }
-            status => {
-                let asked = retry_after(&answer, SystemTime::now());
+            _ => {
                 let Err(error) = answer.ok().await else { return Err(Failed::NotThisRange) };
-                return Err(match status.as_u16() {
-                    408 | 429 | 500 | 502 | 503 | 504 => Failed::ForNow(error, asked),
-                    _ => Failed::Finally(error),
+                return Err(match self.http.settings().retries.passing(&error, &PASSING) {
+                    true => Failed::ForNow(error),
+                    false => Failed::Finally(error),
                 });
             }
         };
@@ -240,7 +222,7 @@ impl Fetch<'_> {
         match end.or(self.size) {
             Some(end) if at.get() < end => {
                 let what = format!("the data broke off: {} of {end} bytes arrived", at.get());
-                Err(Failed::ForNow(Error::new(Kind::Network, what).next("try again"), None))
+                Err(Failed::ForNow(Error::new(Kind::Network, what).next("try again")))
             }
             _ => Ok(()),
         }
@@ -286,33 +268,6 @@ fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     (unit.eq_ignore_ascii_case("bytes") && sound).then_some((first, last, total))
 }
 
-/// How long the service asks to wait: seconds or a date
-/// (<https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>).
-fn retry_after(answer: &Answer, now: SystemTime) -> Option<Duration> {
-    after(answer.header(RETRY_AFTER.as_str())?, now)
-}
-
-fn after(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(SystemTime::from(date.timestamp()).duration_since(now).unwrap_or_default())
-}
-
-/// Longer after each failure, and not the same for all who failed together.
-fn pause(failures: u32) -> Duration {
-    let longest = PAUSE.min(Duration::from_millis(250 << failures.min(16)));
-    let mut chance = [0; 2];
-    // Without chance it is the longest.
-    let share = match getrandom::fill(&mut chance) {
-        Ok(()) => f64::from(u16::from_le_bytes(chance)) / f64::from(u16::MAX),
-        Err(_) => 1.0,
-    };
-    longest.mul_f64(0.5 + share / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -336,31 +291,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(content_range(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (text, expected) in [
-            ("0", Some(0)),
-            (" 120 ", Some(120)),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-            ("99999999999999999999", None),
-        ] {
-            assert_eq!(after(text, now), expected.map(Duration::from_secs), "{text}");
-        }
-    }
-
-    #[test]
-    fn pauses_grow_up_to_a_limit() {
-        for failures in 1..100 {
-            let longest = PAUSE.min(Duration::from_millis(250 << failures.min(16)));
-            let pause = pause(failures);
-            assert!(pause <= longest && pause >= longest / 2, "{failures}: {pause:?}");
         }
     }
 }
