@@ -369,11 +369,14 @@ impl Context {
         let session = self.session().await?;
         let url = session.endpoint("image")?;
         let (credential, version) = (session.credential.clone(), session.known_version(&url));
-        let endpoint = glance::Endpoint { url: url.clone(), credential, version };
+        let project = session.project_id.clone();
+        let endpoint = glance::Endpoint { url: url.clone(), credential, version, project };
         let wanted = session.config().for_service("image")?.api_version;
         let http = self.http.get().ok_or_else(Error::interrupted)?.clone();
-        let (service, version) = glance::connect(http.insisting(true), endpoint, wanted.as_deref()).await?;
-        session.learn_version(&url, &version);
+        let (service, found) = glance::connect(http.insisting(true), endpoint, wanted.as_deref()).await?;
+        if let Some(version) = found {
+            session.learn_version(&url, &version);
+        }
         Ok(service)
     }
 }

@@ -114,6 +114,32 @@ pub struct Draft {
     pub tags: Vec<String>,
     /// Its custom properties.
     pub properties: BTreeMap<String, String>,
+    /// The MD5 that its data must have, for a service that is to hold it to that.
+    pub checksum: Option<String>,
+    /// Where the service finds the data, if nobody sends it.
+    pub external: Option<External>,
+}
+
+/// Data that a service finds by itself (Images API v1; v2 has imports).
+#[derive(Debug, Clone, PartialEq)]
+pub struct External {
+    /// What becomes of it.
+    pub use_as: UseAs,
+    /// Where it is.
+    pub url: String,
+    /// The store that keeps it; `None` leaves it to the service.
+    pub store: Option<String>,
+    /// Its size in bytes, if the service need not ask for it.
+    pub size: Option<u64>,
+}
+
+/// What becomes of data that is somewhere already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseAs {
+    /// It stays there, and is the image's.
+    Location,
+    /// It is copied.
+    Source,
 }
 
 /// How a service is told to import the data of an image.

@@ -359,7 +359,7 @@ impl Renewer for Rc<SignIn> {
         let entry = entry?;
         let place = |catalog: &Catalog| endpoint(&self.config, catalog, "image").ok();
         let moved = earlier.as_ref().and_then(place).zip(place(&entry.catalog)).filter(|(was, is)| was != is);
-        Ok(Renewed { token: entry.token(), moved: moved.map(|(was, is)| (glance::v2_of(was), glance::v2_of(is))) })
+        Ok(Renewed { token: entry.token(), moved: moved.map(|(was, is)| (glance::root_of(was), glance::root_of(is))) })
     }
 
     fn is_from_earlier(&self) -> bool {

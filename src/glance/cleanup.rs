@@ -3,11 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-
+use super::create::Maker;
 use crate::error::{Error, Kind, Result};
-use crate::http::Http;
-use crate::image::Image;
 
 /// How long cleaning up after a failure may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -15,24 +12,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How long a service may take to notice that a client is gone.
 const NOTICED: Duration = Duration::from_secs(3);
 
-/// An image that this program made, as a version of the API knows it.
-#[async_trait(?Send)]
-pub(super) trait Remnant {
-    /// The image as it stands.
-    async fn look(&self) -> Result<Image>;
-
-    /// Takes the protection from deletion off it.
-    async fn unprotect(&self) -> Result<()>;
-
-    /// Deletes it.
-    async fn delete(&self) -> Result<()>;
-}
-
 /// Deletes the image `id` that a failed create left behind; answers with the
-/// failure, and says in it when the image could not be deleted. Neither `http`
-/// nor the client of `remnant` may stop for an interrupt.
-pub(super) async fn undo(http: &Http, remnant: &dyn Remnant, id: &str, protected: bool, failure: Error) -> Error {
-    let outcome = tokio::time::timeout(LIMIT, remove(http, remnant, protected, unanswered(&failure))).await;
+/// failure, and says in it when the image could not be deleted. `maker` may not
+/// stop for an interrupt.
+pub(super) async fn undo(maker: &dyn Maker, id: &str, protected: bool, failure: Error) -> Error {
+    let outcome = tokio::time::timeout(LIMIT, remove(maker, id, protected, unanswered(&failure))).await;
     match outcome {
         Ok(Ok(())) => failure,
         failed => {
@@ -49,12 +33,12 @@ pub(super) async fn undo(http: &Http, remnant: &dyn Remnant, id: &str, protected
 
 /// Leaves the image `id` where it is; answers with the failure, and says in it
 /// how the image stands and how to go on: `resume` is the command that sends the data.
-pub(super) async fn keep(http: &Http, remnant: &dyn Remnant, id: &str, resume: &str, failure: Error) -> Error {
+pub(super) async fn keep(maker: &dyn Maker, id: &str, resume: &str, failure: Error) -> Error {
     let look = async {
         if unanswered(&failure) {
-            noticed(http, remnant).await?;
+            noticed(maker, id).await?;
         }
-        remnant.look().await
+        maker.look(id).await
     };
     let status = match tokio::time::timeout(LIMIT, look).await {
         Ok(Ok(image)) => image.status().to_owned(),
@@ -80,10 +64,10 @@ fn unanswered(failure: &Error) -> bool {
 }
 
 /// Waits until the service has noticed that its client is gone.
-async fn noticed(http: &Http, remnant: &dyn Remnant) -> Result<()> {
+async fn noticed(maker: &dyn Maker, id: &str) -> Result<()> {
     let end = Instant::now() + NOTICED;
-    while Instant::now() < end && remnant.look().await.is_ok_and(|now| matches!(now.status(), "saving" | "uploading")) {
-        http.pause(Duration::from_millis(100)).await?;
+    while Instant::now() < end && maker.look(id).await.is_ok_and(|now| matches!(now.status(), "saving" | "uploading")) {
+        maker.http().pause(Duration::from_millis(100)).await?;
     }
     Ok(())
 }
@@ -91,22 +75,22 @@ async fn noticed(http: &Http, remnant: &dyn Remnant) -> Result<()> {
 /// Deletes an image and sees that it stays deleted: a Glance that notices
 /// only afterwards that its client is gone puts the image back to `queued`,
 /// and with that brings it back.
-async fn remove(http: &Http, remnant: &dyn Remnant, protected: bool, unanswered: bool) -> Result<()> {
+async fn remove(maker: &dyn Maker, id: &str, protected: bool, unanswered: bool) -> Result<()> {
     if unanswered {
-        noticed(http, remnant).await?;
+        noticed(maker, id).await?;
     }
     if protected {
-        match remnant.unprotect().await {
+        match maker.unprotect(id).await {
             Err(e) if e.kind == Kind::NotFound => return Ok(()),
             unprotected => unprotected?,
         }
     }
-    delete_insisting(http, remnant).await?;
+    delete_insisting(maker, id).await?;
     let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
     for pause in looks {
-        http.pause(Duration::from_millis(*pause)).await?;
-        if remnant.look().await.is_ok() {
-            delete_insisting(http, remnant).await?;
+        maker.http().pause(Duration::from_millis(*pause)).await?;
+        if maker.look(id).await.is_ok() {
+            delete_insisting(maker, id).await?;
         }
     }
     Ok(())
@@ -114,13 +98,13 @@ async fn remove(http: &Http, remnant: &dyn Remnant, protected: bool, unanswered:
 
 /// Deletes an image, several times over if the service is in trouble; one
 /// that is gone already is fine.
-async fn delete_insisting(http: &Http, remnant: &dyn Remnant) -> Result<()> {
+async fn delete_insisting(maker: &dyn Maker, id: &str) -> Result<()> {
     let mut pause = Duration::from_millis(200);
     loop {
-        match remnant.delete().await {
+        match maker.remove(id).await {
             Err(e) if e.kind == Kind::NotFound => return Ok(()),
             Err(e) if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 => {
-                http.pause(pause).await?;
+                maker.http().pause(pause).await?;
                 pause *= 2;
             }
             deleted => return deleted,

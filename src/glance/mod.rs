@@ -1,14 +1,19 @@
 //! Glance over HTTP: an [`ImageService`] of whatever version the endpoint speaks.
 
+mod api;
 mod cleanup;
+mod create;
 mod download;
 mod fetch;
 mod upload;
+mod v1;
 mod v2;
 mod wire;
 
 use serde_json::Value;
 use url::Url;
+
+use api::Api;
 
 use crate::error::{Error, Kind, Result};
 use crate::http::{Credential, Http, Request};
@@ -23,36 +28,51 @@ pub struct Endpoint {
     pub credential: Credential,
     /// The version that it is known to speak; it is asked where that is not known.
     pub version: Option<String>,
+    /// The project that we are signed in to, if Keystone said one.
+    pub project: Option<String>,
 }
 
 /// Finds out which version `endpoint` speaks and answers with a service of it,
-/// and with that version. `wanted` is what the user asked for (`2`, `2.5`, `1`).
-pub async fn connect(http: Http, endpoint: Endpoint, wanted: Option<&str>) -> Result<(Box<dyn ImageService>, String)> {
-    let Endpoint { mut url, credential, version: known } = endpoint;
+/// and with the version if the service was asked. `wanted` is what the user
+/// asked for (`2`, `2.5`, `1`).
+pub async fn connect(
+    http: Http,
+    endpoint: Endpoint,
+    wanted: Option<&str>,
+) -> Result<(Box<dyn ImageService>, Option<String>)> {
+    let Endpoint { mut url, credential, version: known, project } = endpoint;
     if url.cannot_be_a_base() || url.host().is_none() {
         return Err(Error::config(format!("`{url}` cannot be the address of an image service"))
             .next("it should look like `https://image.example.org`"));
     }
     let major = wanted.map(|text| text.trim_start_matches('v').split('.').next().unwrap_or_default());
-    if !matches!(major, None | Some("2")) {
-        return Err(unsupported(wanted.unwrap_or_default()));
-    }
-    let version = match cut_version(&mut url).or(known) {
-        Some(version) => version,
-        None => offered(&http, &url).await?,
+    let named = cut_version(&mut url);
+    let mut asked = None;
+    let version = match (major, named.or(known)) {
+        // What is asked for is taken for what is there: an old service may not even list it.
+        (Some(major @ ("1" | "2")), _) => format!("v{major}"),
+        (Some(_), _) => return Err(unsupported(wanted.unwrap_or_default())),
+        (None, Some(version)) => version,
+        (None, None) => asked.insert(offered(&http, &url).await?).clone(),
     };
-    if !version.starts_with("v2") {
-        return Err(unsupported(&version));
-    }
-    Ok((Box::new(v2::V2::new(http, v2_of(url), credential)), version))
+    let base = |name: &str| {
+        let mut base = url.clone();
+        if let Ok(mut path) = base.path_segments_mut() {
+            path.pop_if_empty().push(name);
+        }
+        base
+    };
+    let service: Box<dyn ImageService> = match version.as_str() {
+        v2 if v2.starts_with("v2") => Box::new(v2::V2::new(Api { http, base: base("v2"), credential })),
+        v1 if v1.starts_with("v1") => Box::new(v1::V1::new(Api { http, base: base("v1"), credential }, project)),
+        other => return Err(unsupported(other)),
+    };
+    Ok((service, asked))
 }
 
-/// Where the v2 of the image service at `url` is, which may name a version.
-pub fn v2_of(mut url: Url) -> Url {
+/// Where the image service at `url` is, whatever version of it `url` names.
+pub fn root_of(mut url: Url) -> Url {
     cut_version(&mut url);
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push("v2");
-    }
     url
 }
 
@@ -72,12 +92,13 @@ fn cut_version(url: &mut Url) -> Option<String> {
 
 fn unsupported(version: &str) -> Error {
     Error::new(Kind::Unsupported, format!("rimg does not speak version `{version}` of the Images API"))
-        .next("it speaks version 2: leave out `--os-image-api-version`, or check the endpoint")
+        .next("it speaks versions 2 and 1: leave out `--os-image-api-version`, or check the endpoint")
 }
 
 /// The version to use among those that the service lists
 /// (<https://docs.openstack.org/api-ref/image/versions/>). A service that does
-/// not list any is taken to speak v2, as all have since 2012.
+/// not list any is taken to speak v2, as all have since 2012; of one that lists
+/// both v2 is used.
 async fn offered(http: &Http, url: &Url) -> Result<String> {
     let versions = match versions(http, url.clone()).await {
         Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Network) => return Err(error),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::api::Api;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Http, Request, Tries, spoken};
 use crate::image::Image;
@@ -58,15 +59,8 @@ pub(super) trait Intake {
     /// that it has all of it.
     fn stands(&self, image: &Image, answered: bool) -> Stands;
 
-    /// Shows a new token from now on; `false` where none can be had.
-    async fn renew(&self) -> Result<bool> {
-        Ok(false)
-    }
-
-    /// How long the token that is shown is still good for, if that is known.
-    fn token_life(&self) -> Option<Duration> {
-        None
-    }
+    /// The API that takes it.
+    fn api(&self) -> &Api;
 }
 
 /// Data that the service has.
@@ -111,7 +105,7 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
         let answered = failure.is_none();
         let again = match failure {
             None => Ok(()),
-            Some(failure) if failure.kind == Kind::Auth && renewals < RENEWALS && intake.renew().await? => {
+            Some(failure) if failure.kind == Kind::Auth && renewals < RENEWALS && intake.api().renew().await? => {
                 renewals += 1;
                 http.log().note("the token was refused under way; going on with a new one");
                 Ok(())
@@ -203,15 +197,15 @@ async fn outlive(http: &Http, intake: &dyn Intake, data: &Data, rate: u64) -> Re
     // The service may look at the token once more when it has all of the data.
     let needed = Duration::from_secs(len / rate.max(1) + 60);
     let short = |life: Option<Duration>| life.is_some_and(|life| life < needed);
-    if !short(intake.token_life()) {
+    if !short(intake.api().token_life()) {
         return Ok(());
     }
     // The one at hand may do all the same: only an interrupt stops here.
-    match intake.renew().await {
+    match intake.api().renew().await {
         Err(error) if error.kind == Kind::Interrupted => return Err(error),
         _ => {}
     }
-    if let Some(life) = intake.token_life().filter(|life| *life < needed) {
+    if let Some(life) = intake.api().token_life().filter(|life| *life < needed) {
         let (life, needed) = (spoken(life), spoken(needed));
         http.log().warn(&format!("the token is good for another {life}, and this upload may take {needed}"));
     }

@@ -108,6 +108,13 @@ impl Request {
         self
     }
 
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// Shows who asks. When that is refused (401) it is renewed and the request
     /// sent again, once, unless its body streams by.
     #[must_use]

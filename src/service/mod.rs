@@ -42,6 +42,8 @@ pub enum Content {
         /// The store to keep it in; `None` is the service's default.
         store: Option<String>,
     },
+    /// The service finds it where the draft says ([`Draft::external`]).
+    External,
     /// By an import, which lets the service's import plug-ins see it.
     Import {
         /// What is staged first, for `glance-direct`.

@@ -249,17 +249,6 @@ pub fn check_format(ctx: &Context, option: &str, format: Option<&str>, known: &[
     }
 }
 
-/// Refuses options that only Images API v1 has.
-pub fn refuse_v1(options: &[(&str, &Option<String>)]) -> Result<()> {
-    match options.iter().find(|(_, value)| value.is_some()) {
-        Some((option, _)) => {
-            Err(Error::config(format!("`{option}` is an option of the Images API v1, which this cloud does not speak"))
-                .next("leave it out"))
-        }
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

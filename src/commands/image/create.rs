@@ -9,7 +9,7 @@ use super::order::{self, METHODS, Source, Target};
 use super::{format, view};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::image::{Draft, Import, ImportMethod, ImportTo, VolumeImage};
+use crate::image::{Draft, External, Import, ImportMethod, ImportTo, UseAs, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
 use crate::service::{Content, OnFailure};
@@ -160,11 +160,16 @@ pub struct Create {
     #[command(flatten)]
     target: Target,
 
-    #[arg(long, hide = true)]
+    /// The data is at this URL and stays there; --size saves the service from asking for its size
+    #[arg(long, value_name = "URL", help_heading = "Images API v1")]
     location: Option<String>,
-    #[arg(long, hide = true)]
+
+    /// The service copies the data from this URL; the answer comes when it has
+    #[arg(long, value_name = "URL", help_heading = "Images API v1")]
     copy_from: Option<String>,
-    #[arg(long, hide = true)]
+
+    /// The data must have this MD5: the service holds it to that, too
+    #[arg(long, value_name = "MD5", help_heading = "Images API v1")]
     checksum: Option<String>,
 }
 
@@ -174,11 +179,6 @@ impl Command for Create {
     const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
-        args::refuse_v1(&[
-            ("--location", &self.location),
-            ("--copy-from", &self.copy_from),
-            ("--checksum", &self.checksum),
-        ])?;
         let import = self.import(ctx)?;
         if let Some(volume) = &self.volume {
             return Ok(self.of_volume(ctx, volume).await?);
@@ -187,13 +187,18 @@ impl Command for Create {
             ctx.warn("`--force` has no effect without `--volume`");
         }
         let mut draft = self.draft()?;
-        let fetched = import.as_ref().is_some_and(|import| import.method != ImportMethod::GlanceDirect);
+        draft.external = self.external(import.as_ref())?;
+        let imported = import.as_ref().is_some_and(|import| import.method != ImportMethod::GlanceDirect);
+        let fetched = imported || draft.external.is_some();
         let mut data = match fetched {
             true => None,
             false => ctx.input(self.file.as_deref(), NO_DATA)?,
         };
-        if let Some(size) = self.size {
+        if let Some(size) = self.size.filter(|_| draft.external.is_none()) {
             data.as_mut().ok_or_else(|| without_data("--size"))?.expect(size)?;
+        }
+        if self.checksum.is_some() && data.is_none() && draft.external.is_none() {
+            return Err(without_data("--checksum").into());
         }
         if self.no_verify {
             data.as_mut().ok_or_else(|| without_data("--no-verify"))?.verify = false;
@@ -222,7 +227,7 @@ impl Command for Create {
         let images = ctx.images().await?;
         match &import {
             Some(import) => order::check(images, import).await?,
-            None if !self.store.is_empty() => order::check_stores(images, &self.store).await?,
+            None if !self.store.is_empty() => images.know_stores(&self.store).await?,
             None => {}
         }
         if let Some(owner) = self.project.id(ctx).await? {
@@ -240,7 +245,7 @@ impl Command for Create {
         let content = match (data, import) {
             (data, Some(import)) => Some(Content::Import { data, import }),
             (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
-            (None, None) => None,
+            (None, None) => draft.external.as_ref().map(|_| Content::External),
         };
         let on_failure = if self.keep_on_failure { OnFailure::Keep } else { OnFailure::Delete };
         let created = images.create(&draft, content, on_failure).await;
@@ -250,6 +255,33 @@ impl Command for Create {
 }
 
 impl Create {
+    /// Where the service finds the data, if it is told so.
+    fn external(&self, import: Option<&Import>) -> Result<Option<External>> {
+        let (option, use_as, url) = match (&self.location, &self.copy_from) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                return Err(
+                    Error::config("`--location` and `--copy-from` both say where the data is").next("choose one")
+                );
+            }
+            (Some(url), None) => ("--location", UseAs::Location, url),
+            (None, Some(url)) => ("--copy-from", UseAs::Source, url),
+        };
+        if let Some(file) = &self.file {
+            return Err(Error::config(format!("`{option}` says where the data is, and `{file}` has some too"))
+                .next(format!("leave out `--file` or `{option}`")));
+        }
+        if import.is_some() {
+            return Err(
+                Error::config(format!("`{option}` and an import both say where the data is")).next("choose one")
+            );
+        }
+        if self.store.len() > 1 {
+            return Err(Error::config(format!("with `{option}` the data is in one store")).next("name one `--store`"));
+        }
+        Ok(Some(External { use_as, url: url.clone(), store: self.store.first().cloned(), size: self.size }))
+    }
+
     /// The import that was asked for.
     fn import(&self, ctx: &Context) -> Result<Option<Import>> {
         let (option, name) = match (&self.import_method, self.import) {
@@ -298,6 +330,7 @@ impl Create {
             visibility: self.visibility.chosen(),
             protected: self.protection.chosen(),
             hidden: self.hidden.then_some(true),
+            checksum: self.checksum.clone(),
             tags: self.tags.clone(),
             ..Draft::default()
         };
@@ -361,6 +394,9 @@ impl Create {
     /// The options given that mean nothing with `--volume`.
     fn idle_with_volume(&self) -> Vec<&'static str> {
         let options = [
+            ("--location", self.location.is_some()),
+            ("--copy-from", self.copy_from.is_some()),
+            ("--checksum", self.checksum.is_some()),
             ("--id", self.id.is_some()),
             ("--min-disk", self.min_disk.is_some()),
             ("--min-ram", self.min_ram.is_some()),

@@ -131,21 +131,7 @@ pub async fn check(service: &dyn ImageService, import: &Import) -> Result<()> {
     }
     match &import.to {
         ImportTo::Default => Ok(()),
-        ImportTo::Stores { names, .. } => check_stores(service, names).await,
-        ImportTo::All { .. } => check_stores(service, &[]).await,
-    }
-}
-
-/// Refuses stores that the service does not have.
-pub async fn check_stores(service: &dyn ImageService, names: &[String]) -> Result<()> {
-    let stores = service.stores(false).await.map_err(|error| match error.kind {
-        Kind::Unsupported => error.next("leave out `--store` and `--all-stores`"),
-        _ => error,
-    })?;
-    let known: Vec<&str> = stores.iter().filter_map(|store| store.get("id")?.as_str()).collect();
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(Error::new(Kind::NotFound, format!("this cloud has no store `{name}`"))
-            .next(format!("it has: {}", known.join(", ")))),
-        None => Ok(()),
+        ImportTo::Stores { names, .. } => service.know_stores(names).await,
+        ImportTo::All { .. } => service.know_stores(&[]).await,
     }
 }

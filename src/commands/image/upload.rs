@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::{args, format, order, view};
+use super::{args, format, view};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::manager::Command;
@@ -73,7 +73,7 @@ impl Command for Upload {
             }
         }
         if let Some(store) = &self.store {
-            order::check_stores(service, std::slice::from_ref(store)).await?;
+            service.know_stores(std::slice::from_ref(store)).await?;
         }
         let bar = ctx.progress(&data.meter, format!("uploading {}", data.name), self.input.progress);
         let uploaded = service.upload(&image, data, self.store.as_deref()).await;

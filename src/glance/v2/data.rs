@@ -1,21 +1,16 @@
 //! Image data on its way to the service: straight, staged, or by an import.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method};
 
-use jiff::Timestamp;
-use serde_json::json;
-
 use super::V2;
 use crate::error::{Error, Kind, Result};
-use crate::glance::cleanup::Remnant;
+use crate::glance::api::Api;
 use crate::glance::upload::{self, Intake, Stands};
 use crate::http::Request;
-use crate::image::{Changes, Image};
-use crate::service::{Content, IMPORT_LIMIT, ImageService, Stores as _};
+use crate::image::Image;
+use crate::service::{Content, IMPORT_LIMIT, Stores as _};
 use crate::transfer::Data;
 
 /// The last part of the address that takes data to keep.
@@ -39,8 +34,8 @@ pub(super) struct Place<'a> {
 #[async_trait(?Send)]
 impl Intake for Place<'_> {
     fn request(&self, size: Option<u64>) -> Result<Request> {
-        let url = self.service.url(&["images", self.id, self.door])?;
-        let request = self.service.request(Method::PUT, url);
+        let url = self.service.api.url(&["images", self.id, self.door])?;
+        let request = self.service.api.request(Method::PUT, url);
         let mut request = request.header(ACCEPT, HeaderValue::from_static("*/*"));
         if let Some(store) = self.store {
             let name = HeaderValue::from_str(store)
@@ -69,44 +64,35 @@ impl Intake for Place<'_> {
         }
     }
 
-    async fn renew(&self) -> Result<bool> {
-        let V2 { http, credential, .. } = self.service;
-        match credential.can_renew() {
-            true => credential.renew(http).await.map(|()| true),
-            false => Ok(false),
-        }
-    }
-
-    fn token_life(&self) -> Option<Duration> {
-        let left = self.service.credential.expires_at()?.duration_since(Timestamp::now());
-        // One that has expired already is no reason to wait.
-        Some(Duration::try_from(left).unwrap_or_default())
+    fn api(&self) -> &Api {
+        &self.service.api
     }
 }
 
 impl V2 {
     /// Sees the data of the image just created through.
-    pub(super) async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
+    pub(super) async fn take(&self, created: &Image, content: Content) -> Result<Image> {
         let id = created.id();
         match content {
             Content::Upload { data, store } => {
                 let place = Place { service: self, id, door: FILE, store: store.as_deref() };
-                upload::upload(&self.http, &place, created, data).await
+                upload::upload(&self.api.http, &place, created, data).await
             }
+            Content::External => self.get(id).await,
             Content::Import { data: None, import } => {
                 self.begin(id, &import).await?;
                 self.imported(id, &import.method, &[], IMPORT_LIMIT).await
             }
             Content::Import { data: Some(mut data), import } => {
                 let place = Place { service: self, id, door: STAGE, store: None };
-                let staged = upload::deliver(&self.http, &place, created, &mut data).await?;
+                let staged = upload::deliver(&self.api.http, &place, created, &mut data).await?;
                 self.begin(id, &import).await?;
                 let image = self.imported(id, &import.method, &[], IMPORT_LIMIT).await?;
-                match staged.compare(&self.http, &image).await {
+                match staged.compare(&self.api.http, &image).await {
                     // An import plug-in may have converted the image; then the service's sum is of its own work.
                     Err(_) if image.disk_format() != created.disk_format() => {
                         let (was, is) = (created.disk_format().unwrap_or("?"), image.disk_format().unwrap_or("?"));
-                        self.http.log().note(&format!("the service converted the image from `{was}` to `{is}`"));
+                        self.api.http.log().note(&format!("the service converted the image from `{was}` to `{is}`"));
                         Ok(image)
                     }
                     compared => compared.map(|()| image),
@@ -119,7 +105,7 @@ impl V2 {
     pub(super) async fn take_in(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
         self.room_for(&data, "image_size_total").await?;
         let place = Place { service: self, id: image.id(), door: FILE, store };
-        upload::upload(&self.http, &place, image, data).await
+        upload::upload(&self.api.http, &place, image, data).await
     }
 
     /// Brings `data` to where an import of `image` finds it.
@@ -128,7 +114,7 @@ impl V2 {
         // The service hashes the data only when it imports it.
         data.verify = false;
         let place = Place { service: self, id: image.id(), door: STAGE, store: None };
-        let staged = upload::deliver(&self.http, &place, image, &mut data).await?;
+        let staged = upload::deliver(&self.api.http, &place, image, &mut data).await?;
         staged.compare_size(&staged.image)?;
         Ok(staged.image)
     }
@@ -165,28 +151,5 @@ impl V2 {
             return Err(Error::new(Kind::TooLarge, message).next("try again when one of them is done"));
         }
         Ok(())
-    }
-}
-
-/// What a failed create of v2 left behind.
-pub(super) struct Left<'a> {
-    /// With a client that does not stop for an interrupt.
-    pub service: &'a V2,
-    pub id: &'a str,
-}
-
-#[async_trait(?Send)]
-impl Remnant for Left<'_> {
-    async fn look(&self) -> Result<Image> {
-        self.service.get(self.id).await
-    }
-
-    async fn unprotect(&self) -> Result<()> {
-        let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
-        self.service.update(self.id, &Changes { set: unprotected, ..Changes::default() }).await
-    }
-
-    async fn delete(&self) -> Result<()> {
-        ImageService::delete(self.service, self.id, None).await
     }
 }

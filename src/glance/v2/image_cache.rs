@@ -13,21 +13,21 @@ use crate::service::{Cached, ImageCache, Part};
 #[async_trait(?Send)]
 impl ImageCache for V2 {
     async fn cached(&self) -> Result<Cached> {
-        let state = wire::fields(there(self.call(Method::GET, &["cache"]).await)?.json().await?)?;
+        let state = wire::fields(there(self.api.call(Method::GET, &["cache"]).await)?.json().await?)?;
         let queued = wire::texts(state.get("queued_images").ok_or_else(wire::malformed)?)?;
         Ok(Cached { images: wire::listed(Value::Object(state), "cached_images")?, queued })
     }
 
     async fn cache(&self, image: &str) -> Result<()> {
-        there(self.call(Method::PUT, &["cache", image]).await).map(drop)
+        there(self.api.call(Method::PUT, &["cache", image]).await).map(drop)
     }
 
     async fn uncache(&self, image: &str) -> Result<()> {
-        there(self.call(Method::DELETE, &["cache", image]).await).map(drop)
+        there(self.api.call(Method::DELETE, &["cache", image]).await).map(drop)
     }
 
     async fn clear_cache(&self, part: Part) -> Result<()> {
-        let mut request = self.request(Method::DELETE, self.url(&["cache"])?);
+        let mut request = self.api.request(Method::DELETE, self.api.url(&["cache"])?);
         let target = match part {
             Part::Cache => Some("cache"),
             Part::Queue => Some("queue"),
@@ -37,19 +37,19 @@ impl ImageCache for V2 {
             let name = HeaderName::from_static("x-image-cache-clear-target");
             request = request.header(name, HeaderValue::from_static(target));
         }
-        there(self.http.send(request).await?.ok().await).map(drop)
+        there(self.api.http.send(request).await?.ok().await).map(drop)
     }
 
     async fn cache_nodes(&self, image: &str) -> Result<Vec<String>> {
-        wire::texts(&there(self.call(Method::GET, &["cache", "nodes", image]).await)?.json().await?)
+        wire::texts(&there(self.api.call(Method::GET, &["cache", "nodes", image]).await)?.json().await?)
     }
 
     async fn clean_cache(&self) -> Result<()> {
-        there(self.call(Method::POST, &["cache", "clean"]).await).map(drop)
+        there(self.api.call(Method::POST, &["cache", "clean"]).await).map(drop)
     }
 
     async fn prune_cache(&self) -> Result<Fields> {
-        wire::fields(there(self.call(Method::POST, &["cache", "prune"]).await)?.json().await?)
+        wire::fields(there(self.api.call(Method::POST, &["cache", "prune"]).await)?.json().await?)
     }
 }
 

@@ -51,8 +51,9 @@ impl Imports for V2 {
 impl V2 {
     /// Gives the order to import.
     pub(super) async fn begin(&self, id: &str, import: &Import) -> Result<()> {
-        let request = self.request(Method::POST, self.url(&["images", id, "import"])?).json(&wire::import(import));
-        self.http.send(request).await?.ok().await.map(drop)
+        let request =
+            self.api.request(Method::POST, self.api.url(&["images", id, "import"])?).json(&wire::import(import));
+        self.api.http.send(request).await?.ok().await.map(drop)
     }
 
     /// Waits until the import just begun has come to an end, and tells on the
@@ -86,7 +87,7 @@ impl V2 {
                 State::Done => {
                     let failed = of(&image, FAILED);
                     if !failed.is_empty() {
-                        self.http.log().warn(&format!("the data could not be put into these stores: {failed}"));
+                        self.api.http.log().warn(&format!("the data could not be put into these stores: {failed}"));
                     }
                     return Ok(image);
                 }
@@ -94,7 +95,7 @@ impl V2 {
                     return Err(Error::new(Kind::Unavailable, format!("the import failed: {reason}")));
                 }
                 State::Underway(phase) if phase != said => {
-                    self.http.log().note(&phase);
+                    self.api.http.log().note(&phase);
                     said = phase;
                 }
                 State::Underway(_) => {}
@@ -104,7 +105,7 @@ impl V2 {
                 return Err(Error::new(Kind::Unavailable, message)
                     .next(format!("`rimg image task list --image {id} --long` tells how it goes on")));
             }
-            self.http.pause(pause.min(limit.saturating_sub(started.elapsed()))).await?;
+            self.api.http.pause(pause.min(limit.saturating_sub(started.elapsed()))).await?;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
     }

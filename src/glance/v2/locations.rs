@@ -21,7 +21,7 @@ impl Locations for V2 {
         if let Some(shown) = image.fields.get("locations") {
             return wire::locations(shown);
         }
-        let error = match self.call(Method::GET, &["images", image.id(), "locations"]).await {
+        let error = match self.api.call(Method::GET, &["images", image.id(), "locations"]).await {
             Ok(answer) => return wire::locations(&answer.json().await?),
             Err(error) => error,
         };
@@ -44,8 +44,9 @@ impl Locations for V2 {
             if let Some((algorithm, value)) = &location.hash {
                 body["validation_data"] = json!({"os_hash_algo": algorithm, "os_hash_value": value});
             }
-            let request = self.request(Method::POST, self.url(&["images", image.id(), "locations"])?).json(&body);
-            match self.http.send(request).await?.ok().await {
+            let request =
+                self.api.request(Method::POST, self.api.url(&["images", image.id(), "locations"])?).json(&body);
+            match self.api.http.send(request).await?.ok().await {
                 Ok(_) => return Ok(()),
                 Err(error) if matches!(error.status, Some(404 | 405)) => {}
                 Err(error) if error.status == Some(403) && image.fields.contains_key("locations") => {}
@@ -73,9 +74,9 @@ impl Locations for V2 {
 impl V2 {
     /// Changes the locations by a patch.
     async fn patch(&self, image: &Image, patch: &Value) -> Result<()> {
-        let request = self.request(Method::PATCH, self.url(&["images", image.id()])?).json(patch);
+        let request = self.api.request(Method::PATCH, self.api.url(&["images", image.id()])?).json(patch);
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static(wire::PATCH));
-        self.http.send(request).await?.ok().await.map(drop).map_err(|error| match error.kind {
+        self.api.http.send(request).await?.ok().await.map(drop).map_err(|error| match error.kind {
             Kind::Forbidden if !image.fields.contains_key("locations") => error.next(SHOW),
             _ => error,
         })

@@ -24,7 +24,7 @@ impl Members for V2 {
     }
 
     async fn remove_member(&self, image: &str, project: &str) -> Result<()> {
-        self.call(Method::DELETE, &["images", image, "members", project]).await.map(drop)
+        self.api.call(Method::DELETE, &["images", image, "members", project]).await.map(drop)
     }
 
     async fn set_member_status(&self, image: &str, project: &str, status: &str) -> Result<()> {

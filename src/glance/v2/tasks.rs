@@ -23,7 +23,7 @@ impl Tasks for V2 {
                 Some(_) => wire::PAGE,
                 None => wire::PAGE.min(most - tasks.len()),
             };
-            let mut url = self.url(&["tasks"])?;
+            let mut url = self.api.url(&["tasks"])?;
             url.query_pairs_mut().append_pair("limit", &page.to_string());
             let kind = if sort_out.is_none() { &filter.kind } else { &None };
             let pairs = [
@@ -38,7 +38,7 @@ impl Tasks for V2 {
                     url.query_pairs_mut().append_pair(key, value);
                 }
             }
-            let answer = self.http.send(self.request(Method::GET, url)).await?.ok().await?;
+            let answer = self.api.http.send(self.api.request(Method::GET, url)).await?.ok().await?;
             let (listed, next) = wire::page_of(answer.json().await?, "tasks")?;
             let empty = listed.is_empty();
             tasks.extend(listed.into_iter().filter(|task| sort_out.is_none_or(|kind| text(task, "type") == kind)));

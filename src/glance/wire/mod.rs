@@ -2,4 +2,5 @@
 //! connection, no clock.
 
 pub mod metadefs;
+pub mod v1;
 pub mod v2;

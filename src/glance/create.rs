@@ -1,0 +1,156 @@
+//! Making an image, whatever version of the API makes it: first its record,
+//! under an ID of our own, then its data; what fails leaves nothing behind.
+
+use async_trait::async_trait;
+
+use super::cleanup;
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, Http, Request, Tries};
+use crate::image::{Draft, Image};
+use crate::service::{Content, OnFailure};
+use crate::transfer::Data;
+
+/// How often the record of an image is asked for again where the configuration
+/// does not say.
+const RECORDS: u32 = 3;
+
+/// What a version of the API knows of making an image and taking it back.
+#[async_trait(?Send)]
+pub(super) trait Maker {
+    /// The client.
+    fn http(&self) -> &Http;
+
+    /// The same for clean-up after an interrupt: it does not stop for one.
+    fn undisturbed(&self) -> Box<dyn Maker + '_>;
+
+    /// The request that makes the record of an image, which has an ID.
+    fn record(&self, draft: &Draft) -> Result<Request>;
+
+    /// The image that the answer to it describes.
+    async fn recorded(&self, answer: Answer) -> Result<Image>;
+
+    /// The image as it stands.
+    async fn look(&self, id: &str) -> Result<Image>;
+
+    /// Sees the data of the image through.
+    async fn fill(&self, created: &Image, content: Content) -> Result<Image>;
+
+    /// Takes the protection from deletion off the image.
+    async fn unprotect(&self, id: &str) -> Result<()>;
+
+    /// Deletes the image.
+    async fn remove(&self, id: &str) -> Result<()>;
+}
+
+/// Makes the image of `draft`, with `content` if there is some.
+pub(super) async fn create(
+    maker: &dyn Maker,
+    draft: &Draft,
+    content: Option<Content>,
+    on_failure: OnFailure,
+) -> Result<Image> {
+    // Chosen here, so that a request that is cut off leaves nothing that cannot be found again.
+    let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let created = match record(maker, draft, &id).await {
+        Ok(created) => created,
+        // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
+        Err(failure) if draft.id.is_none() && may_have_been_done(&failure) => {
+            return Err(after(maker, failure, draft, &id, None).await);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let Some(content) = content else { return Ok(created) };
+    let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
+    match maker.fill(&created, content).await {
+        Ok(image) => Ok(image),
+        Err(failure) => Err(after(maker, failure, draft, created.id(), resume.as_deref()).await),
+    }
+}
+
+/// Creates the record of an image whose ID is `id`, or the one given in
+/// `draft`. Ours tells what became of a request that got no answer, so the
+/// request can be made again and never makes two images; of one that was
+/// given nobody can say who made the image that has it.
+async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
+    let ours = draft.id.is_none();
+    let draft = Draft { id: Some(id.to_owned()), ..draft.clone() };
+    let http = maker.http().insisting(false);
+    let retries = &http.settings().retries;
+    let mut tries = Tries::new(retries, RECORDS);
+    let mut in_doubt = false;
+    loop {
+        let failure = match http.send(maker.record(&draft)?).await {
+            Ok(answer) => match answer.ok().await {
+                Ok(answer) => return maker.recorded(answer).await,
+                Err(failure) => failure,
+            },
+            Err(failure) => failure,
+        };
+        // What says so itself was not carried out.
+        let open = !failure.unsent && !matches!(failure.status, Some(429 | 503));
+        let next = match failure.kind {
+            Kind::Conflict if in_doubt => Err(failure.clone()),
+            _ if retries.passing(&failure, &[429, 502, 503, 504]) => {
+                in_doubt |= open;
+                tries.next(failure.clone())
+            }
+            _ => return Err(failure),
+        };
+        if let Ok(next) = &next {
+            http.log().note(&format!("{failure}; {next}"));
+            http.pause(next.pause).await?;
+        }
+        if in_doubt {
+            match maker.look(id).await {
+                Ok(image) if ours => {
+                    http.log().note(&format!("the image `{id}` was created all the same"));
+                    return Ok(image);
+                }
+                Ok(_) => {
+                    let there = format!("an image `{id}` is there; whether this command made it is not known");
+                    return Err(failure.details([there]).next(format!("`rimg image show {id}` tells what it is")));
+                }
+                Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                Err(_) => {}
+            }
+        }
+        next?;
+    }
+}
+
+/// Sees to it that the failed create of the image `id` leaves nothing behind,
+/// or, if it is to be kept, says how to go on with it.
+async fn after(maker: &dyn Maker, failure: Error, draft: &Draft, id: &str, resume: Option<&str>) -> Error {
+    let quiet = maker.undisturbed();
+    match resume {
+        Some(resume) => cleanup::keep(&*quiet, id, resume, failure).await,
+        None => cleanup::undo(&*quiet, id, draft.protected == Some(true), failure).await,
+    }
+}
+
+/// The commands that send the data of the image `id` once more.
+fn resume(id: &str, content: &Content) -> String {
+    let file = |data: Option<&Data>| match data.map(|data| data.name.as_str()) {
+        None | Some("stdin") => "FILE".to_owned(),
+        Some(path) => shlex::try_quote(path).map_or_else(|_| "FILE".to_owned(), Into::into),
+    };
+    match content {
+        Content::Upload { data, store } => {
+            let store = store.as_ref().map(|store| format!(" --store {store}")).unwrap_or_default();
+            format!("rimg image upload {id} --file {}{store}", file(Some(data)))
+        }
+        Content::Import { data: Some(data), .. } => {
+            format!("rimg image stage {id} --file {} && rimg image import {id}", file(Some(data)))
+        }
+        Content::Import { data: None, .. } => format!("rimg image import {id}"),
+        Content::External => format!("rimg image show {id}"),
+    }
+}
+
+/// Whether a request that failed so may have been carried out.
+fn may_have_been_done(failure: &Error) -> bool {
+    match failure.status {
+        Some(status) => matches!(status, 500 | 502 | 504),
+        None => !failure.unsent && matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Unavailable),
+    }
+}

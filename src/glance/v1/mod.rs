@@ -1,0 +1,300 @@
+//! Images API v1, which Glance had until Queens
+//! (<https://docs.openstack.org/glance/pike/user/glanceapi.html>).
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method};
+use serde_json::{Value, json};
+
+use super::api::{Api, is_uuid, only};
+use super::create::{self, Maker};
+use super::download;
+use super::upload::{self, Intake, Stands};
+use super::wire::v1 as wire;
+use super::wire::v2::{listed, malformed};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, Http, Request};
+use crate::image::{Changes, Draft, Filter, Image};
+use crate::service::{
+    Content, ImageCache, ImageService, Imports, Locations, Metadefs, OnFailure, Schemas, Stores, Tasks,
+};
+use crate::signature::Verifier;
+use crate::transfer::{Data, Verify, WriteTo};
+
+mod members;
+
+/// How many images a page holds: Glance's default upper bound (`api_limit_max`).
+const PAGE: usize = 1000;
+
+/// How long the service may take to copy an image from elsewhere.
+const COPY_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// An image service that speaks v1.
+pub struct V1 {
+    /// Its address ends in `/v1`.
+    api: Api,
+    /// The project that we are signed in to, if Keystone said one.
+    project: Option<String>,
+}
+
+impl V1 {
+    pub(super) fn new(api: Api, project: Option<String>) -> Self {
+        V1 { api, project }
+    }
+
+    async fn get(&self, id: &str) -> Result<Image> {
+        let image = wire::image_of_headers(self.api.call(Method::HEAD, &["images", id]).await?.headers())?;
+        match image.status() {
+            // v1 also tells of what is gone.
+            "deleted" | "pending_delete" => Err(Error::new(Kind::NotFound, format!("image `{id}` is deleted"))),
+            _ => Ok(image),
+        }
+    }
+
+    /// The IDs of the images that others share with our project.
+    async fn shared_with_us(&self) -> Result<HashSet<String>> {
+        let project = self.project.as_deref().ok_or_else(|| {
+            Error::config("the sign-in is not for a project, so nothing is shared with it")
+                .next("name one with `--os-project-name`")
+        })?;
+        let answer = self.api.call(Method::GET, &["shared-images", project]).await?.json().await?;
+        let shared = listed(answer, "shared_images")?;
+        Ok(shared.iter().filter_map(|share| Some(share.get("image_id")?.as_str()?.to_owned())).collect())
+    }
+
+    /// Waits until the service has the image's data, which nobody sends it.
+    async fn found(&self, id: &str) -> Result<Image> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        let mut said = false;
+        loop {
+            let image = self.get(id).await?;
+            match image.status() {
+                "active" => return Ok(image),
+                "queued" | "saving" if !said => {
+                    self.api.http.log().note(&format!("the service copies the data of image `{id}`"));
+                    said = true;
+                }
+                "queued" | "saving" => {}
+                status => {
+                    let message = format!("the service did not copy the data: the image is `{status}`");
+                    return Err(Error::new(Kind::Unavailable, message)
+                        .next("check that the service can reach the URL; its log has the reason"));
+                }
+            }
+            if started.elapsed() > COPY_LIMIT {
+                let minutes = COPY_LIMIT.as_secs() / 60;
+                let message = format!("the image is still `{}` after {minutes} minutes", image.status());
+                return Err(Error::new(Kind::Unavailable, message));
+            }
+            self.api.http.pause(pause).await?;
+            pause = (pause * 2).min(Duration::from_secs(3));
+        }
+    }
+}
+
+/// Where an image takes its data.
+struct Place<'a> {
+    service: &'a V1,
+    id: &'a str,
+    store: Option<&'a str>,
+}
+
+#[async_trait(?Send)]
+impl Intake for Place<'_> {
+    fn api(&self) -> &Api {
+        &self.service.api
+    }
+
+    fn request(&self, size: Option<u64>) -> Result<Request> {
+        let api = &self.service.api;
+        let request = api.request(Method::PUT, api.url(&["images", self.id])?);
+        Ok(request.headers(wire::data(size, self.store)?))
+    }
+
+    async fn look(&self) -> Result<Image> {
+        self.service.get(self.id).await
+    }
+
+    fn stands(&self, image: &Image, _: bool) -> Stands {
+        match image.status() {
+            "queued" => Stands::Empty,
+            "saving" => Stands::Taking,
+            "active" => Stands::Taken,
+            _ => Stands::Lost,
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Maker for V1 {
+    fn http(&self) -> &Http {
+        &self.api.http
+    }
+
+    fn undisturbed(&self) -> Box<dyn Maker + '_> {
+        Box::new(V1 { api: self.api.undisturbed(), project: None })
+    }
+
+    fn record(&self, draft: &Draft) -> Result<Request> {
+        Ok(self.api.request(Method::POST, self.api.url(&["images"])?).headers(wire::draft(draft)?))
+    }
+
+    async fn recorded(&self, answer: Answer) -> Result<Image> {
+        match answer.json().await? {
+            Value::Object(mut body) => wire::image_of_json(body.remove("image").ok_or_else(malformed)?),
+            _ => Err(malformed()),
+        }
+    }
+
+    async fn look(&self, id: &str) -> Result<Image> {
+        self.get(id).await
+    }
+
+    async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
+        match content {
+            Content::Upload { data, store } => self.upload(created, data, store.as_deref()).await,
+            Content::External => self.found(created.id()).await,
+            Content::Import { .. } => Err(wire::cannot(NO_IMPORT)),
+        }
+    }
+
+    async fn unprotect(&self, id: &str) -> Result<()> {
+        let unprotected = [("protected".to_owned(), json!(false))].into_iter().collect();
+        self.update(id, &Changes { set: unprotected, ..Changes::default() }).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<()> {
+        self.delete(id, None).await
+    }
+}
+
+const NO_IMPORT: &str = "does not import images";
+
+#[async_trait(?Send)]
+impl ImageService for V1 {
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()> {
+        let mut marker = filter.marker.clone();
+        let mut left = filter.limit.unwrap_or(usize::MAX);
+        let mut query = wire::query(filter, marker.as_deref(), PAGE)?;
+        let shared = match filter.visibility.as_deref() {
+            Some("shared") => Some(self.shared_with_us().await?),
+            _ => None,
+        };
+        let wanted = |image: &Image| {
+            wire::matches(filter, image) && shared.as_ref().is_none_or(|shared| shared.contains(image.id()))
+        };
+        loop {
+            let mut url = self.api.url(&["images", "detail"])?;
+            url.set_query(Some(&query));
+            let answer = self.api.send(self.api.request(Method::GET, url)).await?;
+            let mut page = wire::images(answer.json().await?)?;
+            // Only a full page has another after it.
+            let last = page.last().filter(|_| page.len() >= PAGE).map(|image| image.id().to_owned());
+            page.retain(wanted);
+            page.truncate(left);
+            left -= page.len();
+            take(page)?;
+            if left == 0 || last.is_none() || last == marker {
+                return Ok(());
+            }
+            marker = last;
+            query = wire::query(filter, marker.as_deref(), PAGE)?;
+        }
+    }
+
+    async fn find(&self, name_or_id: &str) -> Result<Image> {
+        if name_or_id.is_empty() {
+            return Err(Error::usage("an empty text names no image"));
+        }
+        if is_uuid(name_or_id) {
+            match self.get(name_or_id).await {
+                Ok(image) => return Ok(image),
+                Err(e) if matches!(e.kind, Kind::NotFound | Kind::Forbidden | Kind::Rejected) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let filter = Filter { name: Some(name_or_id.to_owned()), ..Filter::default() };
+        only(name_or_id, self.list(&filter).await?)
+    }
+
+    async fn find_shared(&self, name_or_id: &str) -> Result<Image> {
+        self.find(name_or_id).await
+    }
+
+    async fn create(&self, draft: &Draft, content: Option<Content>, on_failure: OnFailure) -> Result<Image> {
+        if matches!(content, Some(Content::Import { .. })) {
+            return Err(wire::cannot(NO_IMPORT).next("`--copy-from` lets the service fetch the data"));
+        }
+        for (name, kept) in draft.properties.keys().map(|name| (name, wire::kept_as(name))) {
+            if kept != *name {
+                self.api.http.log().note(&format!("Images API v1 keeps the property `{name}` as `{kept}`"));
+            }
+        }
+        create::create(self, draft, content, on_failure).await
+    }
+
+    async fn upload(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
+        let place = Place { service: self, id: image.id(), store };
+        upload::upload(&self.api.http, &place, image, data).await
+    }
+
+    async fn update(&self, id: &str, changes: &Changes) -> Result<()> {
+        let image = match changes.remove.is_empty() {
+            true => None,
+            false => Some(self.get(id).await?),
+        };
+        let headers = wire::changes(changes, image.as_ref())?;
+        let request = self.api.request(Method::PUT, self.api.url(&["images", id])?).headers(headers);
+        self.api.send(request).await.map(drop)
+    }
+
+    async fn set_active(&self, _: &str, _: bool) -> Result<()> {
+        Err(wire::cannot("does not withhold the data of images"))
+    }
+
+    async fn remove_tag(&self, _: &str, _: &str) -> Result<()> {
+        Err(wire::cannot(wire::NO_TAGS))
+    }
+
+    async fn delete(&self, id: &str, store: Option<&str>) -> Result<()> {
+        match store {
+            Some(_) => Err(wire::cannot("does not delete from one store")),
+            None => self.api.call(Method::DELETE, &["images", id]).await.map(drop),
+        }
+    }
+
+    async fn download(
+        &self,
+        image: &Image,
+        to: WriteTo,
+        verify: Verify,
+        signature: Option<&Verifier>,
+        prefer: &[String],
+    ) -> Result<()> {
+        if !prefer.is_empty() {
+            return Err(wire::cannot("has no stores to choose from"));
+        }
+        let url = self.api.url(&["images", image.id()])?;
+        let request = || self.api.request(Method::GET, url.clone()).header(ACCEPT, HeaderValue::from_static("*/*"));
+        download::download(&self.api.http, &request, image, to, verify, signature).await
+    }
+}
+
+#[async_trait(?Send)]
+impl Stores for V1 {
+    /// They have names that only who runs the service knows; it refuses others itself.
+    async fn know_stores(&self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Imports for V1 {}
+impl Tasks for V1 {}
+impl Locations for V1 {}
+impl ImageCache for V1 {}
+impl Metadefs for V1 {}
+impl Schemas for V1 {}
