@@ -224,9 +224,13 @@ impl http_body::Body for Remote {
 async fn ask(method: &Method, filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::Response> {
     let addresses = {
         let (filter, uri) = (filter.clone(), uri.clone());
-        super::access::aside(move || Ok(filter.addresses(&uri))).await?
+        super::access::aside(move || Ok(filter.way(&uri))).await?
     };
-    let addresses = addresses.ok_or_else(|| Failure::bad_request(format!("Redirect to disallowed URL: {uri}")))?;
+    let addresses = match addresses {
+        Way::Open(addresses) => addresses,
+        Way::Closed => return Err(Failure::bad_request(format!("Redirect to disallowed URL: {uri}"))),
+        Way::Unknown => return Err(Failure::bad_request("the name of the server is not known")),
+    };
     let failed = |e: reqwest::Error| Failure::bad_request(format!("cannot read from there: {}", e.without_url()));
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(trust()?)

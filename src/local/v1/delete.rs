@@ -27,7 +27,7 @@ pub async fn delete(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
                 Status::Deleted => return Err(Failure::not_found(format!("Image {id} not found."))),
                 _ => {}
             }
-            check_owner(&caller, &image)?;
+            check_owner(&caller, &image, "delete")?;
             Ok(image)
         })
     })

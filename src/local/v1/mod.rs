@@ -18,7 +18,7 @@ mod view;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 
 use super::Service;
@@ -91,12 +91,14 @@ fn look_up(session: &Session, caller: &Caller, id: &str) -> Result<Image> {
     image.ok_or_else(|| Failure::not_found(format!("Image with identifier {id} not found")))
 }
 
-/// Refuses to change an image that is not the caller's: 403 where everybody
+/// Refuses to `verb` an image that is not the caller's: 403 where everybody
 /// knows of it, else 404.
-fn check_owner(caller: &Caller, image: &Image) -> Result<()> {
+fn check_owner(caller: &Caller, image: &Image, verb: &str) -> Result<()> {
     match image.visibility {
         _ if caller.is_admin || caller.owns(image.owner.as_deref()) => Ok(()),
-        Visibility::Public | Visibility::Community => Err(refused("Forbidden to update image: it belongs to others")),
+        Visibility::Public | Visibility::Community => {
+            Err(refused(format!("Forbidden to {verb} image: it belongs to others")))
+        }
         Visibility::Private | Visibility::Shared => Err(Failure::not_found("Image not found")),
     }
 }
@@ -105,6 +107,8 @@ fn check_owner(caller: &Caller, image: &Image) -> Result<()> {
 fn bare(status: StatusCode) -> Response<Payload> {
     let mut answer = Response::new(Payload::from(bytes::Bytes::new()));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+    headers.insert(CONTENT_LENGTH, 0.into());
     answer
 }

@@ -89,8 +89,8 @@ pub fn listing(caller: &Caller, limits: &Limits, pairs: &[(String, String)]) -> 
             Err(_) => return bad("limit param must be an integer"),
         },
     };
-    let marker = given("marker").filter(|marker| !marker.is_empty());
-    if marker.is_some_and(|marker| !is_uuid_like(marker)) {
+    let marker = given("marker");
+    if marker.is_some_and(|marker| !marker.is_empty() && !is_uuid_like(marker)) {
         return bad("Invalid marker format");
     }
     let listing = Listing {

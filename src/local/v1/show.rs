@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::{enforce, look_up, refused, view};
+use super::{bare, enforce, look_up, refused, view};
 use crate::local::Service;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
@@ -18,7 +18,9 @@ pub fn metadata(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<R
     enforce(service, caller, "get_image")?;
     let mut image = service.read(|session| look_up(session, caller, id))?;
     view::hide(service, caller, &mut image);
-    Ok(view::with_data(&image, Payload::from(bytes::Bytes::new()), "text/html; charset=UTF-8"))
+    let mut answer = bare(StatusCode::OK);
+    answer.headers_mut().extend(view::headers(&image));
+    Ok(answer)
 }
 
 /// `GET /v1/images/{id}`
@@ -52,8 +54,10 @@ pub async fn data(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result
     };
     image.size = Some(size);
     view::hide(service, caller, &mut image);
-    let mut answer = view::with_data(&image, payload, "application/octet-stream");
-    *answer.status_mut() = StatusCode::OK;
-    answer.headers_mut().insert(CONTENT_LENGTH, size.into());
+    let mut answer = Response::new(payload);
+    let headers = answer.headers_mut();
+    *headers = view::headers(&image);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, size.into());
     Ok(answer)
 }

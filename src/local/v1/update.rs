@@ -48,7 +48,7 @@ pub async fn update(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
         .write(move |service, session| {
             let mut image = look_up(session, &changing, &wanted)?;
             check_status(&changing, &meta, &image)?;
-            check_owner(&changing, &image)?;
+            check_owner(&changing, &image, "update")?;
             meta.check_storable()?;
             change_properties(service, &changing, &meta, &mut image, purge)?;
             let properties = std::mem::take(&mut image.properties);

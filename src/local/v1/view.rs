@@ -1,6 +1,6 @@
 //! An image as v1 writes it: as JSON, and as headers.
 
-use http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -110,14 +110,6 @@ fn etag(headers: &mut HeaderMap, image: &Image) {
 pub fn told(status: StatusCode, image: &Image) -> Response<Payload> {
     let mut answer = as_json(status, &json!({"image": full(image)}));
     etag(answer.headers_mut(), image);
-    answer
-}
-
-/// The answer whose headers are the image.
-pub fn with_data(image: &Image, payload: Payload, media: &'static str) -> Response<Payload> {
-    let mut answer = Response::new(payload);
-    *answer.headers_mut() = headers(image);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     answer
 }
 
