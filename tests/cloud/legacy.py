@@ -464,8 +464,7 @@ def clients():
                                  if given else terminal[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
             rows = [f"exit code {run.returncode}"]
             out = run.stdout.decode(errors="backslashreplace")
-            if place.name == "glance":
-                out = "\n".join(undo(row) for row in out.splitlines())
+            out = "\n".join(undo(row) for row in out.splitlines())
             rows += sorted_properties(re.sub(r" {2,}", " ", re.sub(r"-{4,}", "---", place.plain(out)))).splitlines()
             rows += [f"stderr: {reason(row)}" for row in place.plain(run.stderr.decode()).splitlines() if row.strip()]
             for file in sorted(place.directory.glob("out*")):
@@ -476,10 +475,13 @@ def clients():
 
 
 def undo(row):
-    try:
-        return row.encode("latin-1").decode()
-    except UnicodeError:
-        return row
+    """What those clients on Python 3 took for Latin-1, once for each time they have read it."""
+    while not row.isascii():
+        try:
+            row = row.encode("latin-1").decode()
+        except UnicodeError:
+            break
+    return row
 
 
 def sorted_properties(text):

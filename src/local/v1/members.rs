@@ -145,7 +145,8 @@ pub async fn replace(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Res
     let mut wanted: BTreeMap<String, Option<bool>> = BTreeMap::new();
     let given = body.get("memberships").ok_or_else(|| invalid("there are no `memberships`"))?;
     for membership in given.as_array().ok_or_else(|| invalid("`memberships` is no list"))? {
-        let member = membership.get("member_id").and_then(Value::as_str).ok_or_else(|| invalid("there is no `member_id`"))?;
+        let member =
+            membership.get("member_id").and_then(Value::as_str).ok_or_else(|| invalid("there is no `member_id`"))?;
         wanted.insert(member.to_owned(), membership.get("can_share").map(is_true));
     }
     let (caller, id) = (Arc::clone(&asked.caller), id.to_owned());
