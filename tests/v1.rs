@@ -223,6 +223,11 @@ fn data_that_comes_in_pieces_or_not_at_all() {
     assert_eq!((given.status, &given.json()["image"]["status"]), (200, &json!("active")));
     refused(&put(&demo, &queued, &[DATA], b"data"), 409, "Cannot upload to an unqueued image");
 
+    // One that is moved from another cloud keeps its times; whether it was deleted there is no matter.
+    let moved = [("x-image-meta-created_at", "2001-02-03T04:05:06"), ("x-image-meta-deleted", "true")];
+    let image = post(&demo, &moved, b"").1.json()["image"].clone();
+    assert_eq!((&image["created_at"], &image["deleted"]), (&json!("2001-02-03T04:05:06.000000"), &json!(false)));
+
     let (empty, reply) = post(&demo, &[("x-image-meta-size", "0")], b"");
     assert_eq!((reply.status, &*status(&demo, &empty)), (201, "active"));
     let data = get(&demo, &format!("/v1/images/{empty}"));
@@ -368,6 +373,9 @@ fn what_is_no_source_is_refused_before_anything_is_made() {
     }
     for header in ["x-image-meta-location", "x-glance-api-copy-from"] {
         refused(&post(&demo, &[(header, "")], b"").1, 400, "External source should not be empty");
+        let secret = post(&demo, &[(header, "ftp://me:sesame@host/x")], b"").1;
+        refused(&secret, 400, "@host/x'");
+        assert!(!secret.text().contains("sesame"));
     }
     let url = format!("{}/data", web.url());
     let (id, reply) = post(&demo, &[&FORMATS[..], &[("x-image-meta-location", &url)]].concat(), b"data");
@@ -523,6 +531,14 @@ fn changes() {
     assert_eq!(put(&demo, &id, &[("x-image-meta-protected", "1")], b"").status, 200);
     refused(&demo.ask("DELETE", &format!("/v1/images/{id}"), &[], b"").unwrap(), 403, "Image is protected");
     assert_eq!(head(&demo, &id).header("x-image-meta-name"), Some("new"));
+    // What the service itself notes is not for clients.
+    refused(&put(&demo, &id, &[("x-image-meta-property-os_glance_x", "1")], b""), 403, "'os_glance_x' is protected");
+    // A store is of interest only where there is data for it.
+    let (queued, _) = post(&demo, &FORMATS, b"");
+    let floppy = ("x-image-meta-store", "floppy");
+    assert_eq!(put(&demo, &queued, &[floppy], b"").status, 200);
+    refused(&put(&demo, &queued, &[floppy, DATA], b"data"), 400, "store floppy is invalid");
+    assert_eq!(status(&demo, &queued), "queued");
 }
 
 #[test]

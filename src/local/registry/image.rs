@@ -202,3 +202,12 @@ pub struct Member {
     /// In microseconds since 1970, UTC.
     pub updated_at: i64,
 }
+
+impl Member {
+    /// A project to which the image has just been offered.
+    pub fn new(image_id: String, member: String) -> Self {
+        let now = now();
+        let status = "pending".to_owned();
+        Member { image_id, member, status, can_share: false, created_at: now, updated_at: now }
+    }
+}

@@ -427,6 +427,18 @@ impl Session<'_> {
             .collect()
     }
 
+    /// The members of the image that `caller` may know of: a member sees no other.
+    pub fn visible_members(&self, caller: &Caller, image: &Image) -> rusqlite::Result<Vec<Member>> {
+        let mut members = self.members(&image.id)?;
+        members.retain(|member| sees_member(caller, image, &member.member));
+        Ok(members)
+    }
+
+    /// The membership of `member`, if `caller` may know of it.
+    pub fn visible_member(&self, caller: &Caller, image: &Image, member: &str) -> rusqlite::Result<Option<Member>> {
+        Ok(self.member(&image.id, member)?.filter(|_| sees_member(caller, image, member)))
+    }
+
     /// What `member` is a member of, as far as `caller` may know: of the caller's images, or the caller itself.
     pub fn memberships(&self, caller: &Caller, member: &str) -> rusqlite::Result<Vec<Member>> {
         self.connection
@@ -464,6 +476,10 @@ impl Session<'_> {
             self.connection.prepare_cached("DELETE FROM members WHERE image_id = ?1 AND member = ?2")?;
         Ok(statement.execute([image_id, member])? > 0)
     }
+}
+
+fn sees_member(caller: &Caller, image: &Image, member: &str) -> bool {
+    caller.is_admin || caller.owns(image.owner.as_deref()) || caller.owns(Some(member))
 }
 
 fn member_of(row: &Row) -> rusqlite::Result<Member> {

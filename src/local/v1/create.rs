@@ -16,7 +16,7 @@ use crate::local::Service;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
-use crate::local::protection::Act;
+use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
 use crate::local::server::{Asked, Payload};
 
@@ -60,7 +60,7 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
             reserved => reserved.map(|()| image),
         })
         .await?;
-    let image = sources.bring(service, asked, image, store).await?;
+    let image = sources.bring(service, asked, image, Ok(store)).await?;
     let mut answer = view::told(StatusCode::CREATED, &image);
     if let Ok(location) = HeaderValue::from_str(&format!("{}/v1/images/{}", asked.base, image.id)) {
         answer.headers_mut().insert(LOCATION, location);
@@ -70,7 +70,7 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
 
 /// Refuses (403) properties that the caller may not give to an image.
 pub fn check_new<'a>(service: &Service, caller: &Caller, mut names: impl Iterator<Item = &'a String>) -> Result<()> {
-    match names.find(|name| !service.protection.allows(caller, Act::Create, name)) {
+    match names.find(|name| is_own(name) || !service.protection.allows(caller, Act::Create, name)) {
         Some(name) => Err(refused(format!("Property '{name}' is protected"))),
         None => Ok(()),
     }

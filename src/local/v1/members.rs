@@ -22,11 +22,6 @@ fn present(session: &Session, caller: &Caller, id: &str) -> Result<Image> {
     }
 }
 
-/// Whether the caller may know that `member` is one.
-fn sees(caller: &Caller, image: &Image, member: &str) -> bool {
-    caller.is_admin || caller.owns(image.owner.as_deref()) || caller.owns(Some(member))
-}
-
 /// Refuses (404) who may not share the image: its owner may, and a member that was given the right.
 fn check_sharing(session: &Session, caller: &Caller, image: &Image) -> Result<()> {
     let shares = caller.is_admin
@@ -44,9 +39,7 @@ pub fn list(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
     enforce(service, caller, "get_members")?;
     let members = service.read(|session| {
         let image = present(session, caller, id)?;
-        let mut members = session.members(id)?;
-        members.retain(|member| sees(caller, &image, &member.member));
-        Ok(members)
+        Ok(session.visible_members(caller, &image)?)
     })?;
     let view = |member: &Member| json!({"member_id": member.member, "can_share": member.can_share});
     Ok(as_json(StatusCode::OK, &json!({"members": members.iter().map(view).collect::<Vec<_>>()})))
@@ -62,18 +55,10 @@ pub fn shared_images(service: &Arc<Service>, asked: &mut Asked, member: &str) ->
 /// Makes a project a member. Whether it may share the image further is as it
 /// was where nothing is said of it.
 fn put(session: &Session, image: &Image, member: &str, can_share: Option<bool>) -> Result<()> {
-    let now = now();
     let known = session.member(&image.id, member)?;
-    let mut member = known.unwrap_or_else(|| Member {
-        image_id: image.id.clone(),
-        member: member.to_owned(),
-        status: "pending".to_owned(),
-        can_share: false,
-        created_at: now,
-        updated_at: now,
-    });
+    let mut member = known.unwrap_or_else(|| Member::new(image.id.clone(), member.to_owned()));
     member.can_share = can_share.unwrap_or(member.can_share);
-    member.updated_at = now;
+    member.updated_at = now();
     Ok(session.put_member(&member)?)
 }
 
@@ -109,9 +94,7 @@ pub async fn add(service: &Arc<Service>, asked: &mut Asked, id: &str, member: &s
     service
         .write(move |service, session| {
             let image = present(session, &caller, &id)?;
-            let mut members = session.members(&id)?;
-            members.retain(|member| sees(&caller, &image, &member.member));
-            service.settings.quota.check_members(members.len())?;
+            service.settings.quota.check_members(session.visible_members(&caller, &image)?.len())?;
             check_sharing(session, &caller, &image)?;
             put(session, &image, &member, can_share)
         })
@@ -127,8 +110,7 @@ pub async fn remove(service: &Arc<Service>, asked: &mut Asked, id: &str, member:
         .write(move |_, session| {
             let image = present(session, &caller, &id)?;
             check_sharing(session, &caller, &image)?;
-            let known = session.member(&id, &member)?.filter(|known| sees(&caller, &image, &known.member));
-            if known.is_none() {
+            if session.visible_member(&caller, &image, &member)?.is_none() {
                 return Err(Failure::not_found("Membership could not be found."));
             }
             session.remove_member(&id, &member)?;
@@ -157,9 +139,8 @@ pub async fn replace(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Res
                 service.settings.quota.check_members(others)?;
             }
             check_sharing(session, &caller, &image)?;
-            let mut known = session.members(&id)?;
             // A member that shares further sees no other, and takes none away.
-            known.retain(|member| sees(&caller, &image, &member.member));
+            let known = session.visible_members(&caller, &image)?;
             for member in known.iter().filter(|member| !wanted.contains_key(&member.member)) {
                 session.remove_member(&id, &member.member)?;
             }

@@ -79,7 +79,7 @@ impl Sources {
         if uri.is_empty() {
             return Err(Failure::bad_request("External source should not be empty"));
         }
-        let unsupported = || Failure::bad_request(format!("External sources are not supported: '{uri}'"));
+        let unsupported = || Failure::bad_request(format!("External sources are not supported: '{}'", shown(&uri)));
         let url = Url::parse(&uri).map_err(|_| unsupported())?;
         let (shared, looked) = (Arc::clone(service), url.clone());
         let way = aside(move || Ok(shared.settings.web_download.way(&looked))).await?;
@@ -102,7 +102,13 @@ impl Sources {
     /// Refuses an image that the data cannot be for, brings the data, and
     /// answers with what the image is now. What is copied is copied while
     /// nobody waits.
-    pub async fn bring(&self, service: &Arc<Service>, asked: &mut Asked, image: Image, store: String) -> Result<Image> {
+    pub async fn bring(
+        &self,
+        service: &Arc<Service>,
+        asked: &mut Asked,
+        image: Image,
+        store: Result<String>,
+    ) -> Result<Image> {
         if [self.body, self.copies(), self.location.is_some()].into_iter().filter(|given| *given).count() > 1 {
             return Err(Failure::bad_request("It's invalid to provide multiple image sources."));
         }
@@ -111,6 +117,7 @@ impl Sources {
         let terms = Terms { declared: None, facts: Meta::facts(&image), inspected: false, failed: Status::Killed };
         if self.body {
             check_formats(service, &image)?;
+            let store = store?;
             let media = asked.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
             if !media.eq_ignore_ascii_case("application/octet-stream") {
                 kill(service, &id).await;
@@ -122,7 +129,7 @@ impl Sources {
                 return Err(told(service, failure, &id).await);
             }
         } else if let (true, Some(url)) = (self.copies(), self.external.clone()) {
-            let service = Arc::clone(service);
+            let (service, store) = (Arc::clone(service), store?);
             tokio::spawn(async move {
                 let work = copy(&service, &caller, &id, store, terms, &url);
                 service.imports.carry(work).await;
@@ -149,6 +156,14 @@ impl Sources {
                 .await?;
         }
         service.read(|session| look_up(session, &asked.caller, &image.id))
+    }
+}
+
+/// A URI as it may be shown: what is before an `@` may be a password.
+fn shown(uri: &str) -> String {
+    match uri.rsplit_once('@') {
+        Some((_, after)) => format!("…@{after}"),
+        None => uri.to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{check_owner, create, enforce, look_up, refused, view};
 use crate::local::Service;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
-use crate::local::protection::Act;
+use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
 use crate::local::server::{Asked, Payload};
 
@@ -41,7 +41,8 @@ pub async fn update(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
         Some(_) => sources.size(service, &meta).await?,
         None => meta.size,
     };
-    let store = create::store(service, &meta)?;
+    // Of use only where there is data for it: else it may be any.
+    let store = create::store(service, &meta);
     let wanted = id.to_owned();
     let changing = Arc::clone(&caller);
     let image = service
@@ -98,13 +99,14 @@ fn check_status(caller: &Caller, meta: &Meta, image: &Image) -> Result<()> {
 }
 
 /// Makes the properties what the request says; if `purge`, those and no others.
-/// What the caller may not read is not the caller's to drop, and stays.
+/// What the caller may not read is not the caller's to drop, and stays; so does
+/// what the service itself notes.
 fn change_properties(service: &Service, caller: &Caller, meta: &Meta, image: &mut Image, purge: bool) -> Result<()> {
     let protection = &service.protection;
     let refuse = |name: &str| Err(refused(format!("Property '{name}' is protected")));
     for (name, value) in &meta.properties {
         let Some(known) = image.properties.get(name) else { continue };
-        let may = value == known || protection.allows(caller, Act::Update, name);
+        let may = value == known || (protection.allows(caller, Act::Update, name) && !is_own(name));
         if !may || !protection.allows(caller, Act::Read, name) {
             return refuse(name);
         }
@@ -113,7 +115,7 @@ fn change_properties(service: &Service, caller: &Caller, meta: &Meta, image: &mu
     if purge {
         let dropped: Vec<String> =
             image.properties.keys().filter(|name| !meta.properties.contains_key(*name)).cloned().collect();
-        for name in dropped.iter().filter(|name| protection.allows(caller, Act::Read, name)) {
+        for name in dropped.iter().filter(|name| protection.allows(caller, Act::Read, name) && !is_own(name)) {
             if !protection.allows(caller, Act::Delete, name) {
                 return refuse(name);
             }
