@@ -26,3 +26,4 @@ mod support;
 mod token_cache;
 mod trouble;
 mod trust;
+mod v1;

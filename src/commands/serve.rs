@@ -64,6 +64,7 @@ const WAITING_LINES: usize = 4096;
   disk_formats: [raw, qcow2]                # also: container_formats, import_methods
   web_download: {hosts: [mirror], ports: [80]}  # from where to import; `ports: []` is any port
   metadefs: /srv/metadefs                   # documents of metadata definitions to load
+  api_v1: true                              # Images API v1 beside v2, for the clients of before 2018
   protected_properties:           # the first pattern that fits a name counts
   - {pattern: ^billing_, create: [admin], read: [admin, member], update: [admin], delete: [admin]}
   - {pattern: ., create: [member], read: [member], update: [member], delete: [member]}

@@ -88,6 +88,7 @@ struct File {
     web_download: WebEntry,
     protected_properties: Vec<ProtectedEntry>,
     metadefs: Option<PathBuf>,
+    api_v1: bool,
     quota: QuotaEntry,
     limits: LimitsEntry,
 }
@@ -360,6 +361,7 @@ fn read_settings(settings: &mut Settings, file: &File, wrong: &Wrong) -> Result<
         Protection::new(std::slice::from_ref(&rule)).map_err(|error| wrong(pattern.defined, error.message))?;
         settings.protected_properties.push(rule);
     }
+    settings.api_v1 = file.api_v1;
     let (quota, given) = (&mut settings.quota, &file.quota);
     quota.properties = given.properties.unwrap_or(quota.properties);
     quota.tags = given.tags.unwrap_or(quota.tags);

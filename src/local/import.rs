@@ -11,6 +11,7 @@
 //! A task tells how it goes. What an import has in hand when its process ends
 //! is undone by the next one that starts.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,17 @@ impl Imports {
         if tokio::time::timeout(grace, idle()).await.is_err() {
             self.stop.send_replace(true);
             let _ = tokio::time::timeout(UNDO, idle()).await;
+        }
+    }
+
+    /// Does `work` when its turn comes; it is dropped, and so undone, when the service ends before it does.
+    pub async fn carry(&self, work: impl Future<Output = ()>) {
+        let Ok(_turn) = Arc::clone(&self.turns).acquire_owned().await else { return };
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = work => {}
         }
     }
 

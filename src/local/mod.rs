@@ -1,7 +1,7 @@
 //! The local image service: a whole Glance, for one machine.
 //!
 //! ```text
-//! server -> v2 -> pipeline -> access -> {policy, registry, store}
+//! server -> {v1, v2} -> pipeline -> access -> {policy, registry, store}
 //!    \-> caller (whose token is it?) <- identity (who is there?)
 //! ```
 //!
@@ -10,7 +10,10 @@
 //! | [`server`] | connections, limits, who asks, the request log |
 //! | [`identity`] | Identity API v3: signing in, and who there is |
 //! | [`config`] | the configuration file of `rimg serve` |
+//! | [`versions`] | which versions of the Images API there are |
+//! | [`v1`] | Images API v1: headers and answers |
 //! | [`v2`] | Images API v2: requests and answers |
+//! | [`filter`] | what a filter of a list asks of an image |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
 //! | [`import`] | how data gets in while nobody waits |
 //! | [`web_download`] | from where on the web |
@@ -29,6 +32,7 @@ mod access;
 mod caller;
 pub mod config;
 mod failure;
+mod filter;
 pub mod identity;
 mod import;
 mod pipeline;
@@ -40,7 +44,9 @@ mod run;
 mod server;
 mod settings;
 mod store;
+mod v1;
 mod v2;
+mod versions;
 mod web_download;
 
 use std::collections::BTreeSet;

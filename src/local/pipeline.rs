@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
 use uuid::Uuid;
 
 use super::Service;
@@ -18,9 +19,10 @@ use super::failure::{Failure, Result};
 use super::policy::Target;
 use super::protection::Act;
 use super::quota::Room;
-use super::registry::{FileState, Image, Session, Status};
+use super::registry::{FileRow, FileState, Image, Session, Status};
 use super::server::Body;
-use super::store::{Blocks, Store, Written};
+use super::store::{Blocks, Download, Store, Written};
+use super::web_download::{Reading, Remote};
 use crate::disk_format::{self, Danger, DiskFormat, Inspection};
 
 /// Policy and protected properties: whether the caller may make this image.
@@ -48,22 +50,18 @@ pub fn reserve(service: &Service, session: &Session, image: &Image) -> Result<()
     Ok(session.add(image)?)
 }
 
-/// Takes an image away, and its data after it.
-pub fn delete(service: &Service, caller: &Caller, id: &str) -> Result<()> {
+/// Takes the image that `find` finds, and lets go, away, and its data after it.
+pub fn delete(service: &Service, find: impl FnOnce(&Session) -> Result<Image>) -> Result<()> {
     let files = service.registry.write(|session| {
-        let image = session.visible(caller, id)?;
-        let image = image.ok_or_else(|| Failure::not_found(format!("Failed to find image {id} to delete")))?;
-        service.enforce("delete_image", caller, &image)?;
-        if image.protected {
-            return Err(Failure::forbidden(format!("Image {id} is protected and cannot be deleted.")));
-        }
+        let image = find(session)?;
+        let id = &image.id;
         let mut files = session.files(id, FileState::Stored)?;
         files.extend(session.files(id, FileState::Staged)?);
         for file in &files {
             session.discard_file(&file.id, service.run.id())?;
         }
         session.delete(&image)?;
-        Ok(files)
+        Ok::<_, Failure>(files)
     })?;
     for file in files {
         service.remove(service.store_of(&file)?, &file.id);
@@ -80,6 +78,66 @@ pub enum Destination {
     Staging,
 }
 
+/// What the data is held against, and what becomes of an image whose data does
+/// not come as it should.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How many bytes are to come.
+    pub declared: Option<i128>,
+    /// What the client said before of the data, which must be true of it.
+    pub facts: Facts,
+    /// Whether the disk format counts: it must be known, and be that of the data.
+    pub inspected: bool,
+    /// What an image is whose data failed: `queued`, to be tried again, or `killed`.
+    pub failed: Status,
+}
+
+/// What a client said of the data. What is `None` was not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Its length in bytes.
+    pub size: Option<u64>,
+    /// Its MD5, hexadecimal.
+    pub checksum: Option<String>,
+}
+
+impl Facts {
+    /// Refuses (400) data of which they are not true.
+    fn check(&self, written: &Written) -> Result<()> {
+        let differ = |what: &str, said: String, found: &str| {
+            Failure::bad_request(format!(
+                "Supplied {what} ({said}) and {what} generated from uploaded image ({found}) did not match. Setting \
+                 image status to 'killed'."
+            ))
+        };
+        match (&self.size, &self.checksum) {
+            (Some(size), _) if *size != written.size => {
+                Err(differ("size", size.to_string(), &written.size.to_string()))
+            }
+            (_, Some(checksum)) if *checksum != written.md5 => Err(differ("checksum", checksum.clone(), &written.md5)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where data comes from.
+pub enum Feed<'a> {
+    /// The body of a request.
+    Body(&'a mut Body),
+    /// The web.
+    Web(Reading),
+}
+
+impl Feed<'_> {
+    /// The next piece; `None` at the end.
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        match self {
+            Feed::Body(body) => body.piece().await,
+            Feed::Web(reading) => reading.piece().await,
+        }
+    }
+}
+
 /// What the writing thread is told.
 enum Message {
     /// The next piece.
@@ -88,23 +146,23 @@ enum Message {
     End,
 }
 
-/// Takes the data of an image from `body`. All that is left behind when
-/// anything fails, or the client goes away, is a queued image.
+/// Takes the data of an image from `feed`. All that is left behind when
+/// anything fails, or the client goes away, is an image as `terms` say.
 pub async fn upload(
     service: &Arc<Service>,
     caller: &Arc<Caller>,
     id: &str,
     destination: Destination,
-    declared: Option<i128>,
-    body: &mut Body,
+    terms: Terms,
+    mut feed: Feed<'_>,
 ) -> Result<()> {
     let (ready, reserved) = oneshot::channel();
-    let (feed, pieces) = mpsc::channel(2);
+    let (sink, pieces) = mpsc::channel(2);
     // The thread that has reserved the image is the one that undoes it: this
     // future may be dropped at any time, with its client.
     let work = {
         let (service, caller, id) = (Arc::clone(service), Arc::clone(caller), id.to_owned());
-        aside(move || Upload::run(&service, &caller, &id, &destination, declared, ready, pieces))
+        aside(move || Upload::run(&service, &caller, &id, &destination, &terms, ready, pieces))
     };
     let mut work = std::pin::pin!(work);
     tokio::select! {
@@ -115,19 +173,19 @@ pub async fn upload(
     let forward = async {
         let mut block = service.blocks.empty();
         loop {
-            let piece = body.piece().await?;
+            let piece = feed.piece().await?;
             let ended = piece.is_none();
             let mut piece = piece.unwrap_or_default();
             while !piece.is_empty() {
                 let now = piece.split_to(piece.len().min(Blocks::SIZE - block.len()));
                 block.extend_from_slice(&now);
-                if block.len() == Blocks::SIZE && !send(service, &feed, &mut block).await {
+                if block.len() == Blocks::SIZE && !send(service, &sink, &mut block).await {
                     return Ok::<(), Failure>(());
                 }
             }
             if ended {
-                if block.is_empty() || send(service, &feed, &mut block).await {
-                    let _ = feed.send(Message::End).await;
+                if block.is_empty() || send(service, &sink, &mut block).await {
+                    let _ = sink.send(Message::End).await;
                 }
                 return Ok(());
             }
@@ -159,8 +217,7 @@ struct Upload<'a> {
     image: Image,
     file: String,
     room: Room,
-    /// How many bytes the client says will come.
-    declared: Option<i128>,
+    terms: &'a Terms,
 }
 
 impl<'a> Upload<'a> {
@@ -170,11 +227,11 @@ impl<'a> Upload<'a> {
         caller: &Caller,
         id: &str,
         destination: &'a Destination,
-        declared: Option<i128>,
+        terms: &'a Terms,
         ready: oneshot::Sender<()>,
         mut pieces: mpsc::Receiver<Message>,
     ) -> Result<()> {
-        let upload = Upload::reserve(service, caller, id, destination, declared)?;
+        let upload = Upload::reserve(service, caller, id, destination, terms)?;
         let _ = ready.send(());
         let outcome = upload.receive(&mut pieces).and_then(|(written, size)| upload.complete(&written, size));
         if let Err(failure) = outcome {
@@ -190,7 +247,7 @@ impl<'a> Upload<'a> {
         caller: &Caller,
         id: &str,
         destination: &'a Destination,
-        declared: Option<i128>,
+        terms: &'a Terms,
     ) -> Result<Self> {
         let (store, next, rule) = match destination {
             Destination::Store(name) => (service.store(name)?, Status::Saving, "upload_image"),
@@ -201,13 +258,16 @@ impl<'a> Upload<'a> {
             let mut image = service.image(session, caller, id)?;
             service.enforce(rule, caller, &image)?;
             let room = service.settings.quota.room(session, &image)?;
-            if let Some(declared) = declared.and_then(|declared| u64::try_from(declared).ok()) {
+            if let Some(declared) = terms.declared.and_then(|declared| u64::try_from(declared).ok()) {
                 room.check(declared)?;
             }
-            go_to(&mut image, next)?;
+            match terms.inspected {
+                true => go_to(&mut image, next)?,
+                false => to_status(&mut image, next)?,
+            }
             session.save(&mut image)?;
             session.add_file(&file, id, &store.name, service.run.id())?;
-            Ok(Upload { service, store, destination, image, file: file.clone(), room, declared })
+            Ok(Upload { service, store, destination, image, file: file.clone(), room, terms })
         })
     }
 
@@ -220,7 +280,7 @@ impl<'a> Upload<'a> {
                 Some(Message::Piece(piece)) => {
                     let size = incoming.size() + piece.len() as u64;
                     self.room.check(size)?;
-                    if let Some(expected) = self.declared.filter(|&declared| i128::from(size) > declared) {
+                    if let Some(expected) = self.terms.declared.filter(|&declared| i128::from(size) > declared) {
                         let words = format!("Size exceeds: expected {expected} bytes, got {size} bytes");
                         return Err(Failure::bad_request(words));
                     }
@@ -231,15 +291,18 @@ impl<'a> Upload<'a> {
             }
         }
         let size = incoming.size();
-        if let Some(expected) = self.declared.filter(|&declared| i128::from(size) != declared) {
+        if let Some(expected) = self.terms.declared.filter(|&declared| i128::from(size) != declared) {
             let words = format!("Size mismatch: expected {expected} bytes, got {size} bytes");
             return Err(Failure::bad_request(words));
         }
         let virtual_size = match self.destination {
-            Destination::Store(_) => inspect(incoming.file(), &self.image, size)?,
+            Destination::Store(_) if self.terms.inspected => inspect(incoming.file(), &self.image, size)?,
+            Destination::Store(_) => self.image.virtual_size,
             Destination::Staging => None,
         };
-        Ok((incoming.finish().map_err(storage)?, virtual_size))
+        let written = incoming.finish().map_err(storage)?;
+        self.terms.facts.check(&written)?;
+        Ok((written, virtual_size))
     }
 
     /// Makes the image what the data makes it.
@@ -278,14 +341,23 @@ impl<'a> Upload<'a> {
         })
     }
 
-    /// Leaves a queued image and no data.
+    /// Leaves an image as the terms say, and no data.
     fn undo(&self) {
-        self.service.discard(self.store, &self.file, |session| requeue(session, &self.image.id));
+        self.service.discard(self.store, &self.file, |session| match self.terms.failed {
+            Status::Killed => kill(session, &self.image.id),
+            _ => requeue(session, &self.image.id),
+        });
     }
 }
 
-/// Lets an image go to its next status, if it may.
+/// Lets an image go to its next status, if it may and has the formats that this takes.
 pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
+    let from = image.status;
+    to_status(image, next)?;
+    check_formats(image, from).inspect_err(|_| image.status = from)
+}
+
+fn to_status(image: &mut Image, next: Status) -> Result<()> {
     if !image.status.leads_to(next) {
         return Err(Failure::conflict(format!(
             "Image status transition from {} to {} is not allowed",
@@ -293,20 +365,91 @@ pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
             next.name()
         )));
     }
-    let takes_data = matches!(next, Status::Saving | Status::Active | Status::Importing);
-    if matches!(image.status, Status::Queued | Status::Uploading) && takes_data {
-        let missing = match (&image.disk_format, &image.container_format) {
-            (None, None) => Some("Properties disk_format, container_format must be set prior to saving data."),
-            (None, Some(_)) => Some("Property disk_format must be set prior to saving data."),
-            (Some(_), None) => Some("Property container_format must be set prior to saving data."),
-            (Some(_), Some(_)) => None,
-        };
-        if let Some(missing) = missing {
-            return Err(Failure::bad_request(missing));
-        }
-    }
     image.status = next;
     Ok(())
+}
+
+/// Refuses (400) an image that is to have data and does not say of what formats.
+fn check_formats(image: &Image, from: Status) -> Result<()> {
+    let takes_data = matches!(image.status, Status::Saving | Status::Active | Status::Importing);
+    if !takes_data || !matches!(from, Status::Queued | Status::Uploading) {
+        return Ok(());
+    }
+    let missing = match (&image.disk_format, &image.container_format) {
+        (None, None) => "Properties disk_format, container_format must be set prior to saving data.",
+        (None, Some(_)) => "Property disk_format must be set prior to saving data.",
+        (Some(_), None) => "Property container_format must be set prior to saving data.",
+        (Some(_), Some(_)) => return Ok(()),
+    };
+    Err(Failure::bad_request(missing))
+}
+
+/// Marks an image whose data will not come, and that is not to be tried again.
+pub fn kill(session: &Session, id: &str) -> Result<()> {
+    let Some(mut image) = session.image(id)? else { return Ok(()) };
+    if matches!(image.status, Status::Queued | Status::Saving) {
+        image.status = Status::Killed;
+        session.save(&mut image)?;
+    }
+    Ok(())
+}
+
+/// The files that have an image's data, with the sums of their blocks.
+pub fn stored(session: &Session, id: &str) -> Result<Vec<(FileRow, Vec<u8>)>> {
+    let mut stored = Vec::new();
+    for file in session.files(id, FileState::Stored)? {
+        let sums = session.sums(&file.id)?.unwrap_or_default();
+        stored.push((file, sums));
+    }
+    Ok(stored)
+}
+
+/// The bytes of an image from `start` up to but not including `end`: from the
+/// first of its files that can be read.
+pub async fn download(
+    service: &Arc<Service>,
+    id: &str,
+    files: Vec<(FileRow, Vec<u8>)>,
+    start: u64,
+    end: u64,
+) -> Result<Download> {
+    let (service, id) = (Arc::clone(service), id.to_owned());
+    aside(move || {
+        let mut last = Failure::internal("the image has no data file");
+        // What is lost or damaged in one store may be whole in another.
+        for (file, sums) in files {
+            let stored = service.store(&file.store)?.data(&file.id, file.size.unwrap_or_default(), sums);
+            match stored.and_then(|stored| Download::begin(stored, start, end)) {
+                Ok(download) => return Ok(download),
+                // Deleted since we looked.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && service.read(|session| Ok(session.image(&id)?.is_none()))? =>
+                {
+                    return Err(Failure::not_found(format!("No image found with ID {id}")));
+                }
+                Err(error) => last = Failure::internal(format!("the store: {error}")),
+            }
+        }
+        Err(last)
+    })
+    .await
+}
+
+/// The data of an image that is in no store of ours, and how many bytes it has.
+pub async fn remote(service: &Service, image: &Image, location: &str) -> Result<(Remote, u64)> {
+    let settings = &service.settings;
+    let uri = Url::parse(location).map_err(|e| Failure::internal(format!("the location of an image: {e}")))?;
+    let reading = Reading::begin(&settings.web_download, &uri, settings.limits.stall).await;
+    let reading = reading.map_err(|failure| match failure.status {
+        StatusCode::NOT_FOUND => Failure::not_found("HTTP datastore could not find image at URI."),
+        _ => {
+            let words = "Remote server where the image is present is unavailable.";
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, words).logged(failure.cause().to_owned())
+        }
+    })?;
+    let size = reading.length.or(image.size).unwrap_or_default();
+    Ok((Remote::begin(reading, size), size))
 }
 
 /// Lets an image wait again whose data was on its way, and will not come.

@@ -71,6 +71,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("deactivate", MEMBER),
     ("reactivate", MEMBER),
     ("copy_image", ADMIN),
+    // Of Images API v1.
+    ("copy_from", MEMBER),
     ("list_cached_nodes", ADMIN),
     ("cache_image", ADMIN),
     ("cache_list", ADMIN),

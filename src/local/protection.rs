@@ -9,6 +9,11 @@ use super::caller::Caller;
 use super::failure::{Failure, Result};
 use crate::error;
 
+/// Whether the property is one that the service itself notes on an image.
+pub fn is_own(name: &str) -> bool {
+    name.starts_with("os_glance")
+}
+
 /// Who may do what to the properties whose names match a pattern. A list of
 /// roles may hold `@`, everybody, or `!`, nobody, but not both.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +69,7 @@ impl Protection {
     /// Whether the caller may do this to the property.
     pub fn allows(&self, caller: &Caller, act: Act, name: &str) -> bool {
         // What the service itself notes on an image is never protected from it.
-        if self.rules.is_empty() || name.starts_with("os_glance") {
+        if self.rules.is_empty() || is_own(name) {
             return true;
         }
         let Some((_, rule)) = self.rules.iter().find(|(pattern, _)| pattern.is_match(name)) else { return false };

@@ -30,7 +30,9 @@ use super::caller::{Caller, Identity};
 use super::failure::{Failure, Result};
 use super::identity as keystone;
 use super::store::Download;
-use super::v2;
+use super::versions::{self, Version};
+use super::web_download::Remote;
+use super::{v1, v2};
 
 /// How much is read from a connection at a time, in bytes, and waits to be
 /// written to it.
@@ -42,6 +44,8 @@ pub enum Payload {
     Whole(Bytes),
     /// Image data.
     File(Download),
+    /// Image data that is elsewhere.
+    Remote(Remote),
 }
 
 impl From<Bytes> for Payload {
@@ -59,6 +63,7 @@ impl http_body::Body for Payload {
             Payload::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Payload::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Payload::File(download) => Pin::new(download).poll_frame(context),
+            Payload::Remote(remote) => Pin::new(remote).poll_frame(context),
         }
     }
 
@@ -66,6 +71,7 @@ impl http_body::Body for Payload {
         match self {
             Payload::Whole(bytes) => bytes.is_empty(),
             Payload::File(download) => download.is_end_stream(),
+            Payload::Remote(remote) => remote.is_end_stream(),
         }
     }
 
@@ -73,6 +79,7 @@ impl http_body::Body for Payload {
         match self {
             Payload::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Payload::File(download) => download.size_hint(),
+            Payload::Remote(remote) => remote.size_hint(),
         }
     }
 }
@@ -409,12 +416,13 @@ async fn route(
         (note.caller, note.cause) = (reply.caller, reply.cause);
         return Ok(reply.answer);
     }
+    let with_v1 = service.settings.api_v1;
     if path.first().is_some_and(|first| first == "versions") {
-        return Ok(v2::versions::all(StatusCode::OK, &base));
+        return Ok(versions::all(StatusCode::OK, &base, with_v1));
     }
-    if !path.first().is_some_and(|first| v2::versions::is_one(first)) {
-        return Ok(v2::versions::all(StatusCode::MULTIPLE_CHOICES, &base));
-    }
+    let Some(version) = path.first().and_then(|first| Version::named(first, with_v1)) else {
+        return Ok(versions::all(StatusCode::MULTIPLE_CHOICES, &base, with_v1));
+    };
     path.remove(0);
     let token = head.headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
     let Some(caller) = identity.caller(token) else {
@@ -422,7 +430,7 @@ async fn route(
     };
     note.caller = Some(Arc::clone(&caller));
     if path.is_empty() {
-        return Ok(moved(&format!("{base}/v2/")));
+        return Ok(moved(&format!("{base}/{}/", version.path())));
     }
     let mut asked = Asked {
         method: head.method.clone(),
@@ -434,7 +442,10 @@ async fn route(
         body: Body { incoming: body.incoming.take(), stall: body.stall, received: Arc::clone(&body.received) },
         base,
     };
-    let answer = v2::answer(service, &mut asked).await;
+    let answer = match version {
+        Version::V1 => v1::answer(service, &mut asked).await,
+        Version::V2 => v2::answer(service, &mut asked).await,
+    };
     body.incoming = asked.body.incoming.take();
     answer
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub import_methods: Vec<String>,
     /// From where on the web data may be imported.
     pub web_download: WebFilter,
+    /// Whether Images API v1 is served beside v2.
+    pub api_v1: bool,
     /// How much of what.
     pub quota: Quota,
     /// How large and how slow a request may be.
@@ -99,6 +101,7 @@ impl Default for Settings {
             container_formats: words("ami ari aki bare ovf ova docker compressed"),
             import_methods: IMPORT_METHODS.map(str::to_owned).to_vec(),
             web_download: WebFilter::default(),
+            api_v1: false,
             quota: Quota::default(),
             limits: Limits::default(),
             log: None,

@@ -5,15 +5,20 @@
 //! so that the name cannot come to stand for another in between. Each redirect
 //! is held against the same rules.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{Method, StatusCode};
+use http_body::{Frame, SizeHint};
 use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::mpsc;
 use url::{Host, Url};
 
 use super::failure::{Failure, Result};
@@ -44,6 +49,18 @@ impl WebFilter {
     /// The addresses that may be read from for this URI, if there are any.
     /// Waits for the name to be looked up.
     pub fn addresses(&self, uri: &Url) -> Option<Vec<SocketAddr>> {
+        match self.way(uri) {
+            Way::Open(addresses) => Some(addresses),
+            Way::Closed | Way::Unknown => None,
+        }
+    }
+
+    /// Where this URI leads. Waits for the name to be looked up.
+    pub fn way(&self, uri: &Url) -> Way {
+        self.found(uri).unwrap_or(Way::Closed)
+    }
+
+    fn found(&self, uri: &Url) -> Option<Way> {
         let known = matches!(uri.scheme(), "http" | "https");
         if !known || !self.schemes.iter().any(|scheme| scheme == uri.scheme()) {
             return None;
@@ -62,11 +79,25 @@ impl WebFilter {
         let found: Vec<SocketAddr> = match host {
             Host::Ipv4(address) => vec![(address, port).into()],
             Host::Ipv6(address) => vec![(address, port).into()],
-            Host::Domain(domain) => (domain, port).to_socket_addrs().ok()?.collect(),
+            Host::Domain(domain) => match (domain, port).to_socket_addrs() {
+                Ok(found) => found.collect(),
+                Err(_) => return Some(Way::Unknown),
+            },
         };
         let found: Vec<_> = found.into_iter().filter(|address| is_named || !is_near(address.ip())).collect();
-        (!found.is_empty()).then_some(found)
+        (!found.is_empty()).then_some(Way::Open(found))
     }
+}
+
+/// Where a URI leads.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To where the settings do not allow to go.
+    Closed,
+    /// To a name that nobody knows now.
+    Unknown,
+    /// To these addresses.
+    Open(Vec<SocketAddr>),
 }
 
 /// Whether an address is this machine's own, or of its own link, where services
@@ -93,9 +124,19 @@ pub struct Reading {
 impl Reading {
     /// Asks for the data at `uri`. `stall` is how long nothing may come.
     pub async fn begin(filter: &WebFilter, uri: &Url, stall: Duration) -> Result<Self> {
+        Reading::ask(Method::GET, filter, uri, stall).await
+    }
+
+    /// How many bytes the data at `uri` has, if the server says so.
+    pub async fn size(filter: &WebFilter, uri: &Url, stall: Duration) -> Result<Option<u64>> {
+        let headers = Reading::ask(Method::HEAD, filter, uri, stall).await?.response.headers().clone();
+        Ok(headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()))
+    }
+
+    async fn ask(method: Method, filter: &WebFilter, uri: &Url, stall: Duration) -> Result<Self> {
         let mut uri = uri.clone();
         for _ in 0..=REDIRECTS {
-            let response = tokio::time::timeout(stall, ask(filter, &uri, stall))
+            let response = tokio::time::timeout(stall, ask(&method, filter, &uri, stall))
                 .await
                 .map_err(|_| Failure::bad_request("the server did not answer in time"))??;
             let status = response.status();
@@ -106,7 +147,11 @@ impl Reading {
                 continue;
             }
             if status != StatusCode::OK {
-                return Err(Failure::bad_request(format!("the server answered {status}")));
+                let words = format!("the server answered {status}");
+                return Err(match status {
+                    StatusCode::NOT_FOUND => Failure::not_found(words),
+                    _ => Failure::bad_request(words),
+                });
             }
             let length = response.content_length();
             return Ok(Reading { response, stall, length });
@@ -124,12 +169,68 @@ impl Reading {
     }
 }
 
-async fn ask(filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::Response> {
+/// Data that is passed on to a client while it is read.
+pub struct Remote {
+    pieces: mpsc::Receiver<Result<Bytes>>,
+    left: u64,
+}
+
+impl Remote {
+    /// Passes on `size` bytes; fewer or more break it off.
+    pub fn begin(mut reading: Reading, size: u64) -> Self {
+        let (feed, pieces) = mpsc::channel(2);
+        tokio::spawn(async move {
+            while let Some(piece) = reading.piece().await.transpose() {
+                let is_last = piece.is_err();
+                // Nobody takes it any more.
+                if feed.send(piece).await.is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Remote { pieces, left: size }
+    }
+}
+
+impl http_body::Body for Remote {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = match ready!(self.pieces.poll_recv(context)) {
+            Some(Ok(piece)) => piece,
+            Some(Err(failure)) => return Poll::Ready(Some(Err(io::Error::other(failure.cause().to_owned())))),
+            None => return Poll::Ready(Some(Err(io::Error::other("the data elsewhere is shorter than the image")))),
+        };
+        let Some(left) = self.left.checked_sub(piece.len() as u64) else {
+            return Poll::Ready(Some(Err(io::Error::other("the data elsewhere is longer than the image"))));
+        };
+        self.left = left;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+async fn ask(method: &Method, filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::Response> {
     let addresses = {
         let (filter, uri) = (filter.clone(), uri.clone());
-        super::access::aside(move || Ok(filter.addresses(&uri))).await?
+        super::access::aside(move || Ok(filter.way(&uri))).await?
     };
-    let addresses = addresses.ok_or_else(|| Failure::bad_request(format!("Redirect to disallowed URL: {uri}")))?;
+    let addresses = match addresses {
+        Way::Open(addresses) => addresses,
+        Way::Closed => return Err(Failure::bad_request(format!("Redirect to disallowed URL: {uri}"))),
+        Way::Unknown => return Err(Failure::bad_request("the name of the server is not known")),
+    };
     let failed = |e: reqwest::Error| Failure::bad_request(format!("cannot read from there: {}", e.without_url()));
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(trust()?)
@@ -139,7 +240,7 @@ async fn ask(filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::
         .resolve_to_addrs(uri.host_str().unwrap_or_default(), &addresses)
         .build()
         .map_err(failed)?;
-    client.get(uri.clone()).send().await.map_err(failed)
+    client.request(method.clone(), uri.clone()).send().await.map_err(failed)
 }
 
 /// Trusts whom this machine trusts.

@@ -120,9 +120,14 @@ impl World {
 
     /// On the local image service, as `rimg serve` offers it.
     pub fn served() -> World {
+        World::served_with("")
+    }
+
+    /// As [`World::served`], with `more` in its configuration file.
+    pub fn served_with(more: &str) -> World {
         let directory = tempfile::Builder::new().prefix("rimg-test-").tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("serve.yaml"), SERVE_YAML).unwrap();
+        std::fs::write(at("serve.yaml"), format!("{SERVE_YAML}{more}")).unwrap();
         let serve = Run::new(env!("CARGO_BIN_EXE_rimg"))
             .args(["-q", "serve", "--listen", "127.0.0.1:0"])
             .args([
@@ -145,6 +150,12 @@ impl World {
         let mut world = World::settle(directory, auth_url, &clouds, None);
         world.serve = Some(serve);
         world
+    }
+
+    /// How many files of data the store `name` of `rimg serve` has, whole or not.
+    pub fn files_in(&self, name: &str) -> usize {
+        let store = self.home.with_file_name("data").join("stores").join(name);
+        std::fs::read_dir(store).unwrap().count()
     }
 
     #[track_caller]

@@ -126,15 +126,15 @@ impl Session<'_> {
         self.connection.prepare_cached("SELECT 1 FROM files WHERE id = ?1 AND state = 'incoming'")?.exists([id])
     }
 
-    /// The bytes that the stored images of `owner` take, in all stores, not
+    /// The bytes that the images of `owner` take, in all stores and elsewhere, not
     /// counting the image `except`.
     pub fn usage(&self, owner: &str, except: &str) -> rusqlite::Result<u64> {
         let used: i64 = self
             .connection
             .prepare_cached(
-                "SELECT coalesce(sum(images.size), 0) FROM images JOIN files ON files.image_id = images.id \
-                 WHERE images.owner = ?1 AND images.id != ?2 AND images.deleted_at IS NULL \
-                 AND images.status NOT IN ('killed', 'pending_delete') AND files.state = 'stored'",
+                "SELECT coalesce(sum(size * ((location IS NOT NULL) + (SELECT count(*) FROM files \
+                 WHERE files.image_id = images.id AND files.state = 'stored'))), 0) FROM images \
+                 WHERE owner = ?1 AND id != ?2 AND deleted_at IS NULL AND status NOT IN ('killed', 'pending_delete')",
             )?
             .query_row([owner, except], |row| row.get(0))?;
         Ok(used.unsigned_abs())

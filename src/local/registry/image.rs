@@ -136,6 +136,11 @@ pub struct Image {
     pub created_at: i64,
     /// In microseconds since 1970, UTC.
     pub updated_at: i64,
+    /// When it was deleted, if it was: in microseconds since 1970, UTC.
+    pub deleted_at: Option<i64>,
+    /// Where its data is, if it is in no store of ours: a URL, which may hold
+    /// credentials and is never shown.
+    pub location: Option<String>,
     /// Everything else that is known of it.
     pub properties: BTreeMap<String, String>,
     /// Words attached to it.
@@ -167,6 +172,8 @@ impl Image {
             os_hidden: false,
             created_at: now,
             updated_at: now,
+            deleted_at: None,
+            location: None,
             properties: BTreeMap::new(),
             tags: BTreeSet::new(),
             stores: Vec::new(),
@@ -194,4 +201,13 @@ pub struct Member {
     pub created_at: i64,
     /// In microseconds since 1970, UTC.
     pub updated_at: i64,
+}
+
+impl Member {
+    /// A project to which the image has just been offered.
+    pub fn new(image_id: String, member: String) -> Self {
+        let now = now();
+        let status = "pending".to_owned();
+        Member { image_id, member, status, can_share: false, created_at: now, updated_at: now }
+    }
 }

@@ -139,6 +139,8 @@ pub struct Listing {
     pub wanted: Wanted,
     /// Of which memberships.
     pub shared_with: SharedWith,
+    /// Whether also what was deleted, and what was killed.
+    pub gone: bool,
     /// Of what sort.
     pub conditions: Vec<Condition>,
     /// In which order; the ID decides between equals.
@@ -259,7 +261,8 @@ fn parts(listing: &Listing) -> Vec<Part<'_>> {
 /// At most a page of one part.
 fn page(statement: &mut Statement, part: &Part, listing: &Listing) {
     let text = |text: &str| Value::Text(text.to_owned());
-    statement.text("SELECT ").text(COLUMNS).text(" FROM images WHERE deleted_at IS NULL AND status != 'killed'");
+    statement.text("SELECT ").text(COLUMNS).text(" FROM images WHERE ");
+    statement.text(if listing.gone { "1" } else { "deleted_at IS NULL AND status != 'killed'" });
     match part {
         Part::Everything => {}
         Part::Usual(None) => {
@@ -388,6 +391,7 @@ mod tests {
                     viewer: Viewer { admin, project: Some("me".into()) },
                     wanted,
                     shared_with: SharedWith::Status("accepted".into()),
+                    gone: false,
                     conditions: vec![Condition::Is("os_hidden", Compare::Equal, Value::from(false))],
                     sort,
                     marker: marked.then(|| Image::new("id".into())),

@@ -31,7 +31,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The steps that bring a registry to what this program needs, in order. A
 /// step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql")];
 
 /// How long a writer waits for another process to finish its transaction.
 const BUSY: Duration = Duration::from_secs(20);
@@ -158,12 +159,13 @@ pub struct Session<'a> {
 macro_rules! columns {
     () => {
         "id, status, name, visibility, owner, disk_format, container_format, size, virtual_size, checksum, \
-         os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, created_at, updated_at"
+         os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, created_at, updated_at, deleted_at, \
+         location"
     };
 }
 
 const COLUMNS: &str = columns!();
-const BY_ID: &str = concat!("SELECT ", columns!(), " FROM images WHERE id = ?1 AND deleted_at IS NULL");
+const BY_ID: &str = concat!("SELECT ", columns!(), " FROM images WHERE id = ?1");
 
 fn image_of(row: &Row) -> rusqlite::Result<Image> {
     let unreadable = |column: usize, what: String| {
@@ -190,6 +192,8 @@ fn image_of(row: &Row) -> rusqlite::Result<Image> {
         os_hidden: row.get(15)?,
         created_at: row.get(16)?,
         updated_at: row.get(17)?,
+        deleted_at: row.get(18)?,
+        location: row.get(19)?,
         properties: Default::default(),
         tags: Default::default(),
         stores: Vec::new(),
@@ -204,16 +208,26 @@ fn stored(size: Option<u64>) -> Option<i64> {
 impl Session<'_> {
     /// The image of this ID, if there is one that was not deleted.
     pub fn image(&self, id: &str) -> rusqlite::Result<Option<Image>> {
+        Ok(self.image_ever(id)?.filter(|image| image.deleted_at.is_none()))
+    }
+
+    /// The image of this ID, be it deleted: then it has nothing but its own fields any more.
+    pub fn image_ever(&self, id: &str) -> rusqlite::Result<Option<Image>> {
         let mut statement = self.connection.prepare_cached(BY_ID)?;
         let Some(mut image) = statement.query_row([id], image_of).optional()? else { return Ok(None) };
         self.complete(std::slice::from_mut(&mut image))?;
         Ok(Some(image))
     }
 
-    /// The image of this ID if it is one that `caller` sees, and whether it is
-    /// as a member that the caller sees it.
+    /// The image of this ID if it is one that `caller` sees.
     pub fn visible(&self, caller: &Caller, id: &str) -> rusqlite::Result<Option<Image>> {
-        let Some(image) = self.image(id)? else { return Ok(None) };
+        Ok(self.visible_ever(caller, id)?.filter(|image| image.deleted_at.is_none()))
+    }
+
+    /// As [`Session::visible`], with Images API v1's eyes: an admin sees what was deleted, too.
+    pub fn visible_ever(&self, caller: &Caller, id: &str) -> rusqlite::Result<Option<Image>> {
+        let found = self.image_ever(id)?;
+        let Some(image) = found.filter(|image| caller.is_admin || image.deleted_at.is_none()) else { return Ok(None) };
         let sees = caller.is_admin
             || image.owner.is_none()
             || matches!(image.visibility, Visibility::Public | Visibility::Community)
@@ -278,8 +292,8 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT INTO images (id, status, name, visibility, owner, disk_format, container_format, size, \
                  virtual_size, checksum, os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, \
-                 created_at, updated_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                 created_at, updated_at, location) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?
             .execute(params![
                 image.id,
@@ -300,6 +314,7 @@ impl Session<'_> {
                 image.os_hidden,
                 image.created_at,
                 image.updated_at,
+                image.location,
             ])?;
         self.set_properties(image)?;
         self.set_tags(image)
@@ -314,7 +329,7 @@ impl Session<'_> {
                 "UPDATE images SET status = ?2, name = ?3, visibility = ?4, owner = ?5, disk_format = ?6, \
                  container_format = ?7, size = ?8, virtual_size = ?9, checksum = ?10, os_hash_algo = ?11, \
                  os_hash_value = ?12, min_disk = ?13, min_ram = ?14, protected = ?15, os_hidden = ?16, \
-                 updated_at = ?17 WHERE id = ?1",
+                 updated_at = ?17, location = ?18 WHERE id = ?1",
             )?
             .execute(params![
                 image.id,
@@ -334,6 +349,7 @@ impl Session<'_> {
                 image.protected,
                 image.os_hidden,
                 image.updated_at,
+                image.location,
             ])?;
         self.set_properties(image)?;
         self.set_tags(image)
@@ -375,7 +391,9 @@ impl Session<'_> {
     /// goes, and a mark stays that the ID was used.
     pub fn delete(&self, image: &Image) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached("UPDATE images SET status = 'deleted', deleted_at = ?2, updated_at = ?2 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE images SET status = 'deleted', deleted_at = ?2, updated_at = ?2, location = NULL WHERE id = ?1",
+            )?
             .execute(params![image.id, now()])?;
         for sql in [
             "DELETE FROM properties WHERE image_id = ?1",
@@ -409,6 +427,30 @@ impl Session<'_> {
             .collect()
     }
 
+    /// The members of the image that `caller` may know of: a member sees no other.
+    pub fn visible_members(&self, caller: &Caller, image: &Image) -> rusqlite::Result<Vec<Member>> {
+        let mut members = self.members(&image.id)?;
+        members.retain(|member| sees_member(caller, image, &member.member));
+        Ok(members)
+    }
+
+    /// The membership of `member`, if `caller` may know of it.
+    pub fn visible_member(&self, caller: &Caller, image: &Image, member: &str) -> rusqlite::Result<Option<Member>> {
+        Ok(self.member(&image.id, member)?.filter(|_| sees_member(caller, image, member)))
+    }
+
+    /// What `member` is a member of, as far as `caller` may know: of the caller's images, or the caller itself.
+    pub fn memberships(&self, caller: &Caller, member: &str) -> rusqlite::Result<Vec<Member>> {
+        self.connection
+            .prepare_cached(
+                "SELECT image_id, member, members.status, can_share, members.created_at, members.updated_at \
+                 FROM members JOIN images ON images.id = image_id \
+                 WHERE member = ?1 AND (?2 OR member IS ?3 OR owner IS ?3) ORDER BY members.created_at, image_id",
+            )?
+            .query_map(params![member, caller.is_admin, caller.project_id], member_of)?
+            .collect()
+    }
+
     /// Adds the member, or changes its status.
     pub fn put_member(&self, member: &Member) -> rusqlite::Result<()> {
         self.connection
@@ -434,6 +476,10 @@ impl Session<'_> {
             self.connection.prepare_cached("DELETE FROM members WHERE image_id = ?1 AND member = ?2")?;
         Ok(statement.execute([image_id, member])? > 0)
     }
+}
+
+fn sees_member(caller: &Caller, image: &Image, member: &str) -> bool {
+    caller.is_admin || caller.owns(image.owner.as_deref()) || caller.owns(Some(member))
 }
 
 fn member_of(row: &Row) -> rusqlite::Result<Member> {

@@ -48,6 +48,7 @@ fn listing(viewer: Viewer) -> Listing {
         viewer,
         wanted: Wanted::Usual,
         shared_with: SharedWith::Status("accepted".into()),
+        gone: false,
         conditions: Vec::new(),
         sort: vec![(SortKey::CreatedAt, Direction::Descending), (SortKey::Id, Direction::Descending)],
         marker: None,

@@ -8,12 +8,10 @@ use http::{Response, StatusCode};
 
 use super::query;
 use crate::local::Service;
-use crate::local::access::aside;
 use crate::local::failure::{Failure, Result};
-use crate::local::pipeline::{self, Destination};
-use crate::local::registry::{FileState, Status};
+use crate::local::pipeline::{self, Destination, Facts, Feed, Terms};
+use crate::local::registry::{Image, Status};
 use crate::local::server::{Asked, Payload, no_content};
-use crate::local::store::Download;
 
 /// `PUT /v2/images/{id}/file`
 pub async fn upload(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
@@ -25,7 +23,7 @@ pub async fn upload(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
     };
     let destination = Destination::Store(store.name.clone());
     let caller = Arc::clone(&asked.caller);
-    pipeline::upload(service, &caller, id, destination, declared, &mut asked.body).await?;
+    pipeline::upload(service, &caller, id, destination, terms(declared), Feed::Body(&mut asked.body)).await?;
     Ok(no_content())
 }
 
@@ -37,8 +35,12 @@ pub async fn stage(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
     check_type(asked)?;
     let declared = declared_size(asked)?;
     let caller = Arc::clone(&asked.caller);
-    pipeline::upload(service, &caller, id, Destination::Staging, declared, &mut asked.body).await?;
+    pipeline::upload(service, &caller, id, Destination::Staging, terms(declared), Feed::Body(&mut asked.body)).await?;
     Ok(no_content())
+}
+
+fn terms(declared: Option<i128>) -> Terms {
+    Terms { declared, facts: Facts::default(), inspected: true, failed: Status::Queued }
 }
 
 /// Data is `application/octet-stream` and nothing else.
@@ -66,9 +68,9 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
     let preferred = pairs.into_iter().find(|(name, _)| name == "prefer").map(|(_, stores)| stores).unwrap_or_default();
     let preferred: Vec<String> =
         preferred.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let (caller, id, shared) = (Arc::clone(&asked.caller), id.to_owned(), Arc::clone(service));
+    let caller = Arc::clone(&asked.caller);
     let (image, files) = service.read(|session| {
-        let image = service.image(session, &caller, &id)?;
+        let image = service.image(session, &caller, id)?;
         if image.status == Status::Deactivated && !caller.is_admin {
             return Err(Failure::forbidden(
                 "The requested image has been deactivated. Image data download is forbidden.",
@@ -81,38 +83,18 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
         for name in &preferred {
             service.store(name).map_err(|_| Failure::bad_request(format!("Store '{name}' is not configured.")))?;
         }
-        let mut files = Vec::new();
-        for file in session.files(&id, FileState::Stored)? {
-            let sums = session.sums(&file.id)?.unwrap_or_default();
-            files.push((file, sums));
-        }
+        let mut files = pipeline::stored(session, id)?;
         // Those preferred first, else as they came.
         files.sort_by_key(|(file, _)| !preferred.contains(&file.store));
         Ok((image, files))
     })?;
-    let (Some(size), false) = (image.size, files.is_empty()) else { return Ok(no_content()) };
+    if let Some(location) = &image.location {
+        return elsewhere(service, asked, &image, location).await;
+    }
+    let Some(size) = files.first().and_then(|(file, _)| file.size) else { return Ok(no_content()) };
     let part = Part::asked(asked, size)?;
     let Part { start, end } = part.unwrap_or(Part { start: 0, end: size });
-    let download = aside(move || {
-        let mut last = Failure::internal("the image has no data file");
-        // What is lost or damaged in one store may be whole in another.
-        for (file, sums) in files {
-            let stored = shared.store(&file.store)?.data(&file.id, size, sums);
-            match stored.and_then(|stored| Download::begin(stored, start, end)) {
-                Ok(download) => return Ok(download),
-                // Deleted since we looked.
-                Err(error)
-                    if error.kind() == std::io::ErrorKind::NotFound
-                        && shared.read(|session| Ok(session.image(&id)?.is_none()))? =>
-                {
-                    return Err(Failure::not_found(format!("No image found with ID {id}")));
-                }
-                Err(error) => last = Failure::internal(format!("the store: {error}")),
-            }
-        }
-        Err(last)
-    })
-    .await?;
+    let download = pipeline::download(service, id, files, start, end).await?;
     let mut answer = Response::new(Payload::File(download));
     if part.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -128,6 +110,19 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
         headers.insert(HeaderName::from_static("content-md5"), md5);
     }
     headers.insert(CONTENT_LENGTH, (end - start).into());
+    Ok(answer)
+}
+
+/// The data of an image that is in no store of ours, as it comes from there.
+async fn elsewhere(service: &Service, asked: &Asked, image: &Image, location: &str) -> Result<Response<Payload>> {
+    if asked.header(RANGE).or(asked.header(CONTENT_RANGE)).is_some() {
+        return Err(Failure::bad_request("Getting images randomly from this store is not supported."));
+    }
+    let (remote, size) = pipeline::remote(service, image, location).await?;
+    let mut answer = Response::new(Payload::Remote(remote));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, size.into());
     Ok(answer)
 }
 

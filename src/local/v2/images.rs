@@ -240,6 +240,17 @@ pub async fn update(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
 /// `DELETE /v2/images/{id}`
 pub async fn delete(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
     let (service, caller, id) = (Arc::clone(service), Arc::clone(&asked.caller), id.to_owned());
-    aside(move || pipeline::delete(&service, &caller, &id)).await?;
+    aside(move || {
+        pipeline::delete(&service, |session| {
+            let image = session.visible(&caller, &id)?;
+            let image = image.ok_or_else(|| Failure::not_found(format!("Failed to find image {id} to delete")))?;
+            service.enforce("delete_image", &caller, &image)?;
+            match image.protected {
+                true => Err(Failure::forbidden(format!("Image {id} is protected and cannot be deleted."))),
+                false => Ok(image),
+            }
+        })
+    })
+    .await?;
     Ok(no_content())
 }

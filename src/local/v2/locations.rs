@@ -22,6 +22,7 @@ pub fn list(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
             let url = service.store(&file.store)?.url(&file.id);
             places.push(json!({"url": url, "metadata": {"store": file.store}}));
         }
+        places.extend(image.location.map(|url| json!({"url": url, "metadata": {}})));
         Ok(places)
     })?;
     Ok(as_json(StatusCode::OK, &Value::Array(places)))

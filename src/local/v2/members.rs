@@ -38,14 +38,9 @@ fn enforce(service: &Service, rule: &str, caller: &Caller, image: &Image) -> Res
     service.enforce(rule, caller, image)
 }
 
-/// A member sees no other member.
-fn sees(caller: &Caller, image: &Image, member: &str) -> bool {
-    caller.is_admin || caller.owns(image.owner.as_deref()) || caller.owns(Some(member))
-}
-
 fn one(session: &Session, service: &Service, caller: &Caller, image: &Image, member: &str) -> Result<Member> {
     enforce(service, "get_member", caller, image)?;
-    let found = session.member(&image.id, member)?.filter(|_| sees(caller, image, member));
+    let found = session.visible_member(caller, image, member)?;
     found.ok_or_else(|| Failure::not_found(format!("{member} not found in the member list of the image {}.", image.id)))
 }
 
@@ -59,8 +54,8 @@ pub fn list(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Respo
             return Err(Failure::forbidden(words));
         }
         enforce(service, "get_members", caller, &image)?;
-        let mut members = session.members(id)?;
-        members.retain(|member| sees(caller, &image, &member.member) && service.may("get_member", caller, &image));
+        let mut members = session.visible_members(caller, &image)?;
+        members.retain(|_| service.may("get_member", caller, &image));
         Ok(members)
     })?;
     let members: Vec<Value> = members.iter().map(view).collect();
@@ -113,15 +108,7 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resu
             if session.member(&id, &member)?.is_some() {
                 return Err(Failure::conflict(format!("Member {member} is duplicated for image {id}")));
             }
-            let now = now();
-            let member = Member {
-                image_id: id,
-                member,
-                status: "pending".to_owned(),
-                can_share: false,
-                created_at: now,
-                updated_at: now,
-            };
+            let member = Member::new(id, member);
             session.put_member(&member)?;
             Ok(member)
         })

@@ -19,7 +19,6 @@ mod stores;
 mod tags;
 mod tasks;
 mod usage;
-pub mod versions;
 
 use std::sync::Arc;
 

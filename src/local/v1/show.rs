@@ -1,0 +1,63 @@
+//! One image: its metadata, and its data.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::{bare, enforce, look_up, refused, view};
+use crate::local::Service;
+use crate::local::failure::{Failure, Result};
+use crate::local::pipeline;
+use crate::local::registry::Status;
+use crate::local::server::{Asked, Payload};
+
+/// `HEAD /v1/images/{id}`
+pub fn metadata(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
+    let caller = &asked.caller;
+    enforce(service, caller, "get_image")?;
+    let mut image = service.read(|session| look_up(session, caller, id))?;
+    view::hide(service, caller, &mut image);
+    let mut answer = bare(StatusCode::OK);
+    answer.headers_mut().extend(view::headers(&image));
+    Ok(answer)
+}
+
+/// `GET /v1/images/{id}`
+pub async fn data(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
+    let caller = &asked.caller;
+    enforce(service, caller, "get_image")?;
+    let (mut image, files) = service.read(|session| {
+        let image = look_up(session, caller, id)?;
+        match image.status {
+            Status::Active => {}
+            Status::Deactivated => return Err(refused(format!("Image {id} is deactivated"))),
+            _ => return Err(Failure::not_found(format!("Image {id} is not active"))),
+        }
+        if !service.may("download_image", caller, &image) {
+            return Err(refused(""));
+        }
+        Ok((image, pipeline::stored(session, id)?))
+    })?;
+    let location = image.location.clone();
+    let (payload, size) = match (location, files.first().and_then(|(file, _)| file.size)) {
+        // Nothing is as good as no data.
+        (_, None) if image.size == Some(0) => (Payload::from(bytes::Bytes::new()), 0),
+        (Some(location), None) => {
+            let (remote, size) = pipeline::remote(service, &image, &location).await?;
+            (Payload::Remote(remote), size)
+        }
+        (_, size) => {
+            let size = size.unwrap_or_default();
+            (Payload::File(pipeline::download(service, id, files, 0, size).await?), size)
+        }
+    };
+    image.size = Some(size);
+    view::hide(service, caller, &mut image);
+    let mut answer = Response::new(payload);
+    let headers = answer.headers_mut();
+    *headers = view::headers(&image);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, size.into());
+    Ok(answer)
+}
