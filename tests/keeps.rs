@@ -62,7 +62,7 @@ impl Place {
         eventually("the service starts", || clouds.exists());
         let text = fs::read_to_string(&clouds).unwrap();
         let url = text.lines().find_map(|line| line.trim().strip_prefix("auth_url: ")).unwrap();
-        let admin = Session::sign_in(url.trim_matches('"'), "admin");
+        let admin = Session::sign_in(url.trim_matches('"'), "admin", None);
         Served { running, clouds, admin }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::run::sparse_file;
-use crate::support::{Answer, Stdin, World, each_service};
+use crate::support::{Answer, Stdin, World, each_service, each_version};
 
 /// The smallest header that says qcow2: version 3, 1 MiB, no backing file.
 fn qcow2() -> Vec<u8> {
@@ -25,7 +25,7 @@ fn qcow2() -> Vec<u8> {
 
 #[test]
 fn the_main_job() {
-    each_service(|world| {
+    each_version(|world| {
         let file = world.file("x.img", qcow2());
         let name = world.name("cirros");
         let made = world
@@ -116,7 +116,7 @@ fn every_option_reaches_the_image() {
 
 #[test]
 fn an_owner_is_found_by_name() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("owned");
         let image = world.run_as("admin", ["image", "create", &name, "--project", "other", "-f", "json"]).ok().json();
         let other = world.session("other");
@@ -133,7 +133,7 @@ fn an_owner_is_found_by_name() {
 
 #[test]
 fn the_format_of_the_data_is_used_when_none_is_given() {
-    each_service(|world| {
+    each_version(|world| {
         world.file("x.img", qcow2());
         let name = world.name("found");
         let made = world.run(["image", "create", &name, "--file", "x.img", "-f", "value", "-c", "disk_format"]);
@@ -179,7 +179,7 @@ fn an_unsafe_image_is_refused_before_anything_is_created() {
 
 #[test]
 fn data_may_come_through_stdin() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("piped");
         let create = ["image", "create", &name, "--disk-format", "raw", "-f", "value", "-c", "size"];
         world.rimg(create).stdin(Stdin::Bytes(vec![7; 300_000])).run().ok().stdout_is("300000\n");
@@ -210,7 +210,7 @@ fn a_pipe_longer_than_the_peek_goes_out_in_small_chunks() {
 
 #[test]
 fn an_empty_stdin_is_no_data() {
-    each_service(|world| {
+    each_version(|world| {
         for stdin in [Stdin::Null, Stdin::Closed, Stdin::Bytes(Vec::new())] {
             let name = world.name("none");
             let create = ["image", "create", &name, "-f", "value", "-c", "status", "-c", "disk_format"];
@@ -450,7 +450,7 @@ fn saving_is_waited_for() {
 #[test]
 fn an_interrupted_upload_leaves_no_image() {
     for signal in ["INT", "TERM"] {
-        each_service(|world| {
+        each_version(|world| {
             let name = world.name("interrupted");
             // A pipe that never ends: the upload is surely under way.
             let pieces = vec![vec![5; 64 << 10]; 4000];

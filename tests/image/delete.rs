@@ -1,10 +1,10 @@
 //! `rimg image delete`
 
-use crate::support::{Answer, World, each_service};
+use crate::support::{Answer, World, each_version};
 
 #[test]
 fn several_images_by_name_and_id() {
-    each_service(|world| {
+    each_version(|world| {
         let (a, b) = (world.name("a"), world.name("b"));
         world.given_image(&a, b"1");
         let image = world.given_image(&b, b"2");
@@ -15,7 +15,7 @@ fn several_images_by_name_and_id() {
 
 #[test]
 fn each_failure_is_named_and_the_rest_is_done() {
-    each_service(|world| {
+    each_version(|world| {
         let (kept, gone, missing) = (world.name("kept"), world.name("gone"), world.name("missing"));
         world.given_image(&kept, b"1");
         world.given_image(&gone, b"2");
@@ -35,7 +35,7 @@ fn each_failure_is_named_and_the_rest_is_done() {
 
 #[test]
 fn two_images_of_one_name_are_both_kept() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("twice");
         world.given_image(&name, b"1");
         world.given_image(&name, b"2");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{World, each_service, each_whole_service};
+use crate::support::{World, each_service, each_version, each_whole_service};
 
 /// The names that a list shows, in its order, without the world's own suffix.
 fn names(world: &World, args: &[&str]) -> Vec<String> {
@@ -18,7 +18,7 @@ fn names(world: &World, args: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_columns_are_those_that_scripts_know() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("i");
         world.given_image(&name, b"data");
         let keys = |args: &[&str]| -> Vec<String> {
@@ -82,7 +82,7 @@ fn every_filter_filters() {
 
 #[test]
 fn a_project_is_found_by_name() {
-    each_service(|world| {
+    each_version(|world| {
         world.given_image(&world.name("mine"), b"data");
         let listed = |project: &str| {
             let args = ["image", "list", "--project", project, "--project-domain", "default", "-f", "json"];

@@ -15,3 +15,4 @@ mod stores;
 mod task;
 mod unset;
 mod upload;
+mod v1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::run::sparse_file;
-use crate::support::{Answer, World, each_service};
+use crate::support::{Answer, World, each_version};
 
 /// What is in the home, sorted: to see that nothing is left lying about.
 fn files(world: &World) -> Vec<String> {
@@ -18,7 +18,7 @@ fn files(world: &World) -> Vec<String> {
 
 #[test]
 fn the_bytes_come_back() {
-    each_service(|world| {
+    each_version(|world| {
         let data: Vec<u8> = (0..400_000u32).flat_map(u32::to_le_bytes).collect();
         let name = world.name("there");
         world.given_image(&name, &data);
@@ -109,7 +109,7 @@ fn an_error_page_is_not_an_image() {
 
 #[test]
 fn an_image_without_data_is_an_error() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("queued");
         let made = world.run(["image", "create", &name, "-f", "value", "-c", "id"]).ok().stdout();
         let id = made.trim();

@@ -1,10 +1,10 @@
 //! `rimg image show`
 
-use crate::support::{World, each_service};
+use crate::support::{World, each_service, each_version};
 
 #[test]
 fn a_name_and_an_id_find_the_image() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("a/b ?#%ü'\"");
         let image = world.given_image(&name, b"data");
         let id = image["id"].as_str().unwrap();
@@ -53,7 +53,7 @@ fn the_fields_are_those_that_scripts_know() {
 
 #[test]
 fn a_queued_image_has_no_size_and_no_error() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("queued");
         world.run(["image", "create", &name]).ok();
         world.run(["image", "show", &name, "--human-readable", "-f", "json"]).ok();
@@ -69,7 +69,7 @@ fn sizes_for_people() {
 
 #[test]
 fn two_images_of_one_name_are_listed() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("twice");
         let (a, b) = (world.given_image(&name, b"a"), world.given_image(&name, b"b"));
         let shown = world.run(["image", "show", &name]);
@@ -85,7 +85,7 @@ fn two_images_of_one_name_are_listed() {
 
 #[test]
 fn what_is_not_there_is_said_in_two_requests() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("nosuch");
         world.run(["image", "show", &name]).code(1).stdout_is("").stderr_is(&format!(
             "error: there is no image with the name or ID `{name}`\n\

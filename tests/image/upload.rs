@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Stdin, World, each_service, each_whole_service};
+use crate::support::{Answer, Stdin, World, each_version, each_whole_service};
 
 #[test]
 fn a_queued_image_is_given_its_data() {
-    each_service(|world| {
+    each_version(|world| {
         let name = world.name("i");
         world.run(["image", "create", &name, "--disk-format", "raw"]).ok();
         let upload = world.rimg(["image", "upload", &name, "-f", "json"]).stdin(Stdin::Bytes(b"hello".to_vec())).run();

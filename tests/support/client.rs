@@ -89,8 +89,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Signs in at `auth_url` as `name`, in the project of the same name.
-    pub fn sign_in(auth_url: &str, name: &str) -> Session {
+    /// Signs in at `auth_url` as `name`, in the project of the same name. The
+    /// image service is the catalogue's, or an old one `elsewhere`.
+    pub fn sign_in(auth_url: &str, name: &str, elsewhere: Option<&str>) -> Session {
         let domain = json!({"id": "default"});
         let document = json!({"auth": {
             "identity": {"methods": ["password"],
@@ -106,9 +107,10 @@ impl Session {
         let image = catalog.iter().find(|service| service["type"] == "image").unwrap();
         let endpoints = image["endpoints"].as_array().unwrap();
         let public = endpoints.iter().find(|e| e["interface"] == "public" && e["region"] == "RegionOne").unwrap();
-        let image_url = public["url"].as_str().unwrap().trim_end_matches('/').to_owned();
+        let image_url = elsewhere.unwrap_or(public["url"].as_str().unwrap()).trim_end_matches('/').to_owned();
         let project = document["token"]["project"]["id"].as_str().unwrap().to_owned();
-        Session { project, token: reply.header("x-subject-token").unwrap().to_owned(), image_url }
+        let token = reply.header("x-subject-token").unwrap().to_owned();
+        Session { project, token, image_url }
     }
 
     /// Asks the image service; `path` begins with `/v2`.
@@ -130,8 +132,11 @@ impl Session {
     /// Every image this user can list, hidden ones too, whose name ends so.
     pub fn images_ending(&self, suffix: &str) -> Vec<Value> {
         let mut found = Vec::new();
-        for hidden in ["false", "true"] {
-            let mut next = Some(format!("/v2/images?visibility=all&limit=1000&os_hidden={hidden}"));
+        // An old service refuses the first, and takes the last for a property, which no image has.
+        let all = "/v2/images?limit=1000&visibility=all";
+        let all = if self.ask("GET", all, &[], b"").unwrap().status == 400 { "/v2/images?limit=1000" } else { all };
+        for hidden in ["", "&os_hidden=true"] {
+            let mut next = Some(format!("{all}{hidden}"));
             while let Some(path) = next {
                 let page = self.ask("GET", &path, &[], b"").unwrap().json();
                 found.extend(page["images"].as_array().unwrap().iter().cloned());

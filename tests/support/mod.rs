@@ -26,7 +26,7 @@ pub use http::{Answer, Server};
 pub use proxy::Proxy;
 pub use run::{Outcome, Run, Stdin};
 pub use tls::Tls;
-pub use world::{World, each_caching_service, each_service, each_whole_service};
+pub use world::{World, each_caching_service, each_service, each_v1, each_version, each_whole_service};
 
 mod selftest;
 

@@ -27,6 +27,26 @@ pub fn each_service(scenario: impl Fn(&World)) {
     }
 }
 
+/// The variable that names the address of a real Glance with Images API v1,
+/// which has the users of the cloud in `RIMG_TEST_CLOUD` (see tests/cloud/legacy-up).
+pub const REAL_LEGACY: &str = "RIMG_TEST_LEGACY";
+
+/// As [`each_service`], and once more on those that also speak Images API v1,
+/// with rimg told to use that.
+pub fn each_version(scenario: impl Fn(&World)) {
+    each_service(&scenario);
+    each_v1(scenario);
+}
+
+/// Runs a scenario of Images API v1 on `rimg serve` and, if `RIMG_TEST_LEGACY`
+/// names one, on a real Glance.
+pub fn each_v1(scenario: impl Fn(&World)) {
+    scenario(&World::served_v1());
+    if let (Some(file), Ok(url)) = (std::env::var_os(REAL_CLOUD), std::env::var(REAL_LEGACY)) {
+        scenario(&World::real_v1(Path::new(&file), &url));
+    }
+}
+
 /// As [`each_service`], for what the service of the tests does not have: it is
 /// for what must be watched or broken, not for all that there is.
 pub fn each_whole_service(scenario: impl Fn(&World)) {
@@ -53,6 +73,10 @@ pub struct World {
     pub home: PathBuf,
     suffix: String,
     auth_url: String,
+    /// Where the image service is, if not where the catalogue says.
+    images_url: Option<String>,
+    /// Whether rimg speaks Images API v1 here.
+    first: bool,
     fake: Option<Fake>,
     /// `rimg serve`, which ends with this.
     serve: Option<Running>,
@@ -115,7 +139,25 @@ impl World {
         std::fs::create_dir_all(&config).unwrap();
         std::fs::write(config.join("clouds.yaml"), clouds).unwrap();
         let suffix = format!("-{}", super::random_hex(5));
-        World { home, suffix, auth_url, fake, serve: None, _directory: directory }
+        World { home, suffix, auth_url, images_url: None, first: false, fake, serve: None, _directory: directory }
+    }
+
+    /// On the local image service, by Images API v1.
+    pub fn served_v1() -> World {
+        World::served_with("api_v1: true\n").by_v1(&["image_api_version: '1'"])
+    }
+
+    /// On a real Glance at `url` that has Images API v1; `clouds` is as for [`World::real`].
+    pub fn real_v1(clouds: &Path, url: &str) -> World {
+        let mut world = World::real(clouds);
+        world.images_url = Some(url.to_owned());
+        world.by_v1(&["image_api_version: '1'", &format!("image_endpoint_override: {url}")])
+    }
+
+    fn by_v1(mut self, lines: &[&str]) -> World {
+        lines.iter().for_each(|line| self.configure(line));
+        self.first = true;
+        self
     }
 
     /// On the local image service, as `rimg serve` offers it.
@@ -193,6 +235,11 @@ impl World {
         std::fs::write(self.clouds_yaml(), new).unwrap();
     }
 
+    /// Whether rimg speaks Images API v1 here.
+    pub fn is_v1(&self) -> bool {
+        self.first
+    }
+
     /// Makes all tokens given out so far invalid.
     #[track_caller]
     pub fn expire_tokens(&self) {
@@ -265,7 +312,7 @@ impl World {
 
     /// The API itself, signed in as a user: to prepare and to check without rimg.
     pub fn session(&self, user: &str) -> Session {
-        Session::sign_in(&self.auth_url, user)
+        Session::sign_in(&self.auth_url, user, self.images_url.as_deref())
     }
 
     /// An active raw image of demo with this data, made without rimg. `name` is

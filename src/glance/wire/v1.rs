@@ -172,6 +172,9 @@ pub fn changes(changes: &Changes, image: Option<&Image>) -> Result<Headers> {
             "os_hidden" if text == "False" => {}
             "os_hidden" => return Err(cannot(NOT_HIDDEN)),
             "tags" => return Err(cannot(NO_TAGS)),
+            "id" | "status" | "size" | "virtual_size" | "checksum" | "created_at" | "updated_at" => {
+                return Err(Error::new(Kind::Rejected, format!("`{name}` is set by the service alone")));
+            }
             name if is_field(name) => field(&mut headers, name, &text)?,
             name => {
                 properties.insert(kept_as(name), json!(text));
@@ -303,10 +306,10 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> Result<Strin
         return Err(cannot("does not let projects answer to shares: all are accepted"));
     }
     let public = match filter.visibility.as_deref() {
-        None => None,
-        Some("public") => Some("True"),
-        Some("private" | "shared") => Some("False"),
-        Some("all") => Some("None"),
+        // All that the user may see, for administrators all there is: as in v2.
+        None | Some("all") => "None",
+        Some("public") => "True",
+        Some("private" | "shared") => "False",
         Some(other) => return Err(cannot(&format!("has no {other} images"))),
     };
     let mut query = Serializer::new(String::new());
@@ -316,9 +319,7 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> Result<Strin
     if let Some(marker) = marker {
         query.append_pair("marker", marker);
     }
-    if let Some(public) = public {
-        query.append_pair("is_public", public);
-    }
+    query.append_pair("is_public", public);
     let texts = [("name", &filter.name), ("status", &filter.status)];
     for (key, value) in texts {
         // Of others nobody knows how the service keeps them: see `reread`.
@@ -491,10 +492,10 @@ mod tests {
             change(&mut filter);
             (query(&filter, None, 9).unwrap(), matches(&filter, &image))
         };
-        let plain = "limit=9&sort_key=created_at&sort_dir=desc";
+        let plain = "limit=9&sort_key=created_at&sort_dir=desc&is_public=None";
         assert_eq!(wants(|f| f.name = Some("Grüße".to_owned())), (plain.to_owned(), true));
         assert_eq!(wants(|f| f.owner = Some("p".to_owned())), (plain.to_owned(), false));
-        assert_eq!(wants(|f| f.visibility = Some("private".to_owned())), (format!("{plain}&is_public=False"), false));
+        assert_eq!(wants(|f| f.visibility = Some("private".to_owned())), (plain.replace("None", "False"), false));
         assert!(wants(|f| f.fields = vec![("updated_at", "gte:2026-11-22T00:00:00Z".to_owned())]).1);
         assert!(!wants(|f| f.fields = vec![("updated_at", "lt:2026-11-22T00:00:00Z".to_owned())]).1);
         let property = wants(|f| {
