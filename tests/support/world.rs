@@ -17,14 +17,13 @@ use super::tls::{self, Tls};
 /// The variable that names the clouds.yaml of a real cloud (see tests/cloud).
 pub const REAL_CLOUD: &str = "RIMG_TEST_CLOUD";
 
+/// The variable that leaves out what is not real, where a run before had it.
+pub const ONLY_REAL: &str = "RIMG_TEST_ONLY_REAL";
+
 /// Runs a scenario on the service of the tests, on `rimg serve`, and then on
 /// the real cloud if `RIMG_TEST_CLOUD` names one.
 pub fn each_service(scenario: impl Fn(&World)) {
-    scenario(&World::new());
-    scenario(&World::served());
-    if let Some(file) = std::env::var_os(REAL_CLOUD) {
-        scenario(&World::real(Path::new(&file)));
-    }
+    run(&[World::new, World::served], cloud, scenario);
 }
 
 /// The variable that names the address of a real Glance with Images API v1,
@@ -41,27 +40,36 @@ pub fn each_version(scenario: impl Fn(&World)) {
 /// Runs a scenario of Images API v1 on `rimg serve` and, if `RIMG_TEST_LEGACY`
 /// names one, on a real Glance.
 pub fn each_v1(scenario: impl Fn(&World)) {
-    scenario(&World::served_v1());
-    if let (Some(file), Ok(url)) = (std::env::var_os(REAL_CLOUD), std::env::var(REAL_LEGACY)) {
-        scenario(&World::real_v1(Path::new(&file), &url));
-    }
+    run(&[World::served_v1], legacy, scenario);
 }
 
 /// As [`each_service`], for what the service of the tests does not have: it is
 /// for what must be watched or broken, not for all that there is.
 pub fn each_whole_service(scenario: impl Fn(&World)) {
-    scenario(&World::served());
-    if let Some(file) = std::env::var_os(REAL_CLOUD) {
-        scenario(&World::real(Path::new(&file)));
-    }
+    run(&[World::served], cloud, scenario);
 }
 
 /// As [`each_service`], for the image cache, which `rimg serve` does not have.
 pub fn each_caching_service(scenario: impl Fn(&World)) {
-    scenario(&World::new());
-    if let Some(file) = std::env::var_os(REAL_CLOUD) {
-        scenario(&World::real(Path::new(&file)));
+    run(&[World::new], cloud, scenario);
+}
+
+/// Runs a scenario on the services that tests bring along, then on a real one if there is one.
+fn run(ours: &[fn() -> World], real: fn() -> Option<World>, scenario: impl Fn(&World)) {
+    if std::env::var_os(ONLY_REAL).is_none() {
+        ours.iter().for_each(|make| scenario(&make()));
     }
+    if let Some(world) = real() {
+        scenario(&world);
+    }
+}
+
+fn cloud() -> Option<World> {
+    Some(World::real(Path::new(&std::env::var_os(REAL_CLOUD)?)))
+}
+
+fn legacy() -> Option<World> {
+    Some(World::real_v1(Path::new(&std::env::var_os(REAL_CLOUD)?), &std::env::var(REAL_LEGACY).ok()?))
 }
 
 /// A home, an environment, a service. Gone without a trace when dropped.
