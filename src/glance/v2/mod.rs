@@ -150,7 +150,12 @@ impl V2 {
             // What says so itself was not carried out.
             let open = !failure.unsent && !matches!(failure.status, Some(429 | 503));
             let next = match failure.kind {
-                Kind::Conflict if in_doubt => Err(failure.clone()),
+                // Nobody else has an ID that was just drawn: an earlier request was carried out, whatever its
+                // answer said. (Some proxies answer 503 when it is the answer that was lost.)
+                Kind::Conflict if ours || in_doubt => {
+                    in_doubt = true;
+                    Err(failure.clone())
+                }
                 _ if retries.passing(&failure, &[429, 502, 503, 504]) => {
                     in_doubt |= open;
                     tries.next(failure.clone())
@@ -176,6 +181,20 @@ impl V2 {
                 }
             }
             next?;
+        }
+    }
+
+    /// What a service that refuses to make an image has made all the same is
+    /// deleted: the refusal may be of a second try, or of somebody on the way.
+    async fn after_refusal(&self, failure: Error, draft: &Draft, id: &str) -> Error {
+        let http = self.http.undisturbed().insisting(false);
+        let quiet = V2 { http, base: self.base.clone(), credential: self.credential.clone() };
+        match quiet.get(id).await {
+            Ok(_) => self.after(failure, draft, id, None).await,
+            Err(error) if matches!(error.kind, Kind::Network | Kind::Unavailable) => {
+                failure.details([format!("whether an image `{id}` was made all the same is not known: {error}")])
+            }
+            Err(_) => failure,
         }
     }
 
@@ -285,10 +304,9 @@ impl ImageService for V2 {
         let created = match self.record(draft, &id).await {
             Ok(created) => created,
             // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
-            Err(failure) if draft.id.is_none() && may_have_been_done(&failure) => {
-                return Err(self.after(failure, draft, &id, None).await);
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) if draft.id.is_some() || failure.unsent => return Err(failure),
+            Err(failure) if may_have_been_done(&failure) => return Err(self.after(failure, draft, &id, None).await),
+            Err(failure) => return Err(self.after_refusal(failure, draft, &id).await),
         };
         let Some(content) = content else { return Ok(created) };
         let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
