@@ -345,6 +345,28 @@ fn wrong_bytes_on_the_service_are_never_a_success() {
 }
 
 #[test]
+fn what_is_said_to_be_there_without_a_size_or_a_digest_is_no_success() {
+    for more in [None, Some("--no-verify")] {
+        let (world, id) = world(1000);
+        world.images().on("PUT", FILE).answer(|| Answer::status(204));
+        world.images().on("GET", IMAGE).edit(|image| image["status"] = "active".into());
+        let outcome = world.run(UPLOAD.iter().chain(&more));
+        outcome
+            .code(1)
+            .stdout_is("")
+            .stderr_has("error: the service says that the image is `active`, but not how much");
+        assert_eq!(world.image(&id)["status"], "queued");
+    }
+    // Old services never say how much was staged.
+    let (world, _) = world(1000);
+    world.images().on("GET", IMAGE).edit(|image| image["size"] = Value::Null);
+    let staged = world.run(["image", "stage", "i", "--file", "x.img"]);
+    staged
+        .ok()
+        .stderr_is("warning: the service does not say how much data it has, so nothing of it could be compared\n");
+}
+
+#[test]
 fn without_verification_the_size_alone_is_compared_and_that_is_said() {
     let no_verify = |world: &World| world.run(UPLOAD.iter().chain(&["--no-verify"]));
     let note = "note: the digest was not verified: only the size, 1000 bytes, was compared\n";
@@ -539,12 +561,32 @@ fn a_create_that_got_no_answer_makes_one_image() {
         assert!(ids.iter().all(|id| *id == ids[0] && id.is_string()), "{name}: {ids:?}");
         assert_eq!(world.all_of("new").len(), 1, "{name}");
     }
+    // A status that says it was not carried out, of who does not know: what then is in the way is our own.
+    for status in [401, 409, 503] {
+        let (world, _) = world(1000);
+        world.images().on("POST", "/v2/images").answer_instead(move || Answer::status(status));
+        world.run(CREATE).ok().stdout_is("active\n").stderr_has("` was created all the same\n");
+        assert_eq!(world.all_of("new").len(), 1, "{status}");
+    }
     // In trouble for good: nothing stays.
     let (world, _) = world(1000);
     world.images().on("POST", "/v2/images").times(5).reset_after_request(0);
     world.run(CREATE).code(1).stderr_has("that was try 4, the last\n").stderr_lacks("could not be deleted");
     assert_eq!(world.images().asked("POST", "/v2/images").len(), 5);
     assert!(world.all_of("new").is_empty());
+}
+
+#[test]
+fn what_was_refused_and_made_all_the_same_does_not_stay() {
+    let (world, _) = world(1000);
+    world.images().on("POST", "/v2/images").answer_instead(|| html(403, "No"));
+    world.run(CREATE).code(1).stdout_is("").stderr_is("error: No (HTTP 403 forbidden)\n");
+    assert!(world.all_of("new").is_empty());
+    world.images().on("POST", "/v2/images").answer_instead(|| html(403, "No"));
+    world.images().on("GET", IMAGE).times(2).close();
+    let unknown = world.run(CREATE);
+    unknown.code(1).stderr_has("error: No (HTTP 403 forbidden)\n  whether an image `");
+    unknown.stderr_has("` was made all the same is not known: the connection to ");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod progress;
 mod renewal;
 mod serve;
 mod sign_in;
+mod storm;
 mod support;
 mod token_cache;
 mod trouble;

@@ -23,7 +23,11 @@ pub(super) struct Api {
 impl Api {
     /// The same for clean-up after an interrupt: it does not stop for one.
     pub fn undisturbed(&self) -> Self {
-        Api { http: self.http.undisturbed(), base: self.base.clone(), credential: self.credential.clone() }
+        Api {
+            http: self.http.undisturbed().insisting(false),
+            base: self.base.clone(),
+            credential: self.credential.clone(),
+        }
     }
 
     /// The URL of a resource, each part encoded as one path segment.

@@ -54,10 +54,9 @@ pub(super) async fn create(
     let created = match record(maker, draft, &id).await {
         Ok(created) => created,
         // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
-        Err(failure) if draft.id.is_none() && may_have_been_done(&failure) => {
-            return Err(after(maker, failure, draft, &id, None).await);
-        }
-        Err(failure) => return Err(failure),
+        Err(failure) if draft.id.is_some() || failure.unsent => return Err(failure),
+        Err(failure) if may_have_been_done(&failure) => return Err(after(maker, failure, draft, &id, None).await),
+        Err(failure) => return Err(after_refusal(maker, failure, draft, &id).await),
     };
     let Some(content) = content else { return Ok(created) };
     let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
@@ -89,7 +88,12 @@ async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
         // What says so itself was not carried out.
         let open = !failure.unsent && !matches!(failure.status, Some(429 | 503));
         let next = match failure.kind {
-            Kind::Conflict if in_doubt => Err(failure.clone()),
+            // Nobody else has an ID that was just drawn: an earlier request was carried out, whatever its
+            // answer said. (Some proxies answer 503 when it is the answer that was lost.)
+            Kind::Conflict if ours || in_doubt => {
+                in_doubt = true;
+                Err(failure.clone())
+            }
             _ if retries.passing(&failure, &[429, 502, 503, 504]) => {
                 in_doubt |= open;
                 tries.next(failure.clone())
@@ -115,6 +119,18 @@ async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
             }
         }
         next?;
+    }
+}
+
+/// What a service that refuses to make an image has made all the same is
+/// deleted: the refusal may be of a second try, or of somebody on the way.
+async fn after_refusal(maker: &dyn Maker, failure: Error, draft: &Draft, id: &str) -> Error {
+    match maker.undisturbed().look(id).await {
+        Ok(_) => after(maker, failure, draft, id, None).await,
+        Err(error) if matches!(error.kind, Kind::Network | Kind::Unavailable) => {
+            failure.details([format!("whether an image `{id}` was made all the same is not known: {error}")])
+        }
+        Err(_) => failure,
     }
 }
 

@@ -260,7 +260,13 @@ impl Delivery {
     /// Compares what the service says of `image` with what was sent.
     pub(super) async fn compare(&self, http: &Http, image: &Image) -> Result<()> {
         let size = self.compare_size(image)?;
+        let silent = || {
+            let message =
+                format!("the service says that the image is `{}`, but not how much data it has", image.status());
+            Error::new(Kind::Verification, message).next("try again; if it stays, ask who runs the cloud")
+        };
         if !self.verify {
+            image.size().ok_or_else(silent)?;
             http.log().note(&format!("the digest was not verified: only the size, {size} bytes, was compared"));
             return Ok(());
         }
@@ -281,6 +287,7 @@ impl Delivery {
             let digest = http.aside(move || rehash.digest(algorithm)).await?;
             return agree(&digest, theirs, algorithm);
         }
+        image.size().ok_or_else(silent)?;
         http.log()
             .warn("the service names no digest that rimg can compute, so the upload is verified by its size alone");
         Ok(())

@@ -5,7 +5,8 @@
 //! world.images.on("GET", "/v2/images/*").times(3).edit(|image| image["status"] = "saving".into());
 //! ```
 //!
-//! A fault that was prepared and never happened fails the test.
+//! A fault that was prepared and never happened fails the test, unless it was
+//! dropped with [`super::Server::forget`].
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub enum Act {
     Drip { piece: usize, pause: Duration },
     ContentLength(u64),
     Edit(Box<dyn Fn(&mut Value) + Send + Sync>),
+    Meanwhile { after: bool, deed: Box<dyn Fn() + Send + Sync> },
     Twist { ranged: bool, twist: Box<dyn Fn(&mut Answer) + Send + Sync> },
 }
 
@@ -60,6 +62,11 @@ impl Fault {
         }
         self.hits += 1;
         Some(self.act.clone())
+    }
+
+    /// Whether it happened.
+    pub fn met(&self) -> bool {
+        self.hits > 0
     }
 
     /// What it waits for, if it never happened.
@@ -167,6 +174,16 @@ impl<'a> Script<'a> {
     /// Reads the body of the request in small pieces, with a pause after each.
     pub fn drip_request(self, piece: usize, pause: Duration) {
         self.act(Act::DripRequest { piece, pause });
+    }
+
+    /// Something happens to the service just before it does what is asked.
+    pub fn before(self, deed: impl Fn() + Send + Sync + 'static) {
+        self.act(Act::Meanwhile { after: false, deed: Box::new(deed) });
+    }
+
+    /// Something happens to the service when it has done what is asked, and has not answered yet.
+    pub fn after(self, deed: impl Fn() + Send + Sync + 'static) {
+        self.act(Act::Meanwhile { after: true, deed: Box::new(deed) });
     }
 
     /// Closes after so many bytes of the right answer's body.

@@ -61,6 +61,15 @@ struct Image {
     importing: u32,
 }
 
+/// What the service itself has of an image.
+#[derive(Debug)]
+pub struct Kept {
+    pub id: String,
+    pub status: String,
+    /// The bytes in the store or the staging area.
+    pub data: Option<Vec<u8>>,
+}
+
 pub struct Glance {
     directory: PathBuf,
     images: Mutex<Vec<Image>>,
@@ -173,6 +182,19 @@ impl Image {
             || (self.text("visibility") == "shared" && self.membership(who.project.as_ref()).is_some())
     }
 
+    /// Keeps this data, as it would if that had been sent.
+    fn take(&mut self, path: &std::path::Path, bytes: &[u8]) {
+        std::fs::write(path, bytes).unwrap();
+        self.data = Some(path.to_owned());
+        self.set("size", bytes.len());
+        let sha512 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, bytes);
+        let hex = super::http::hex;
+        self.digests = (hex(&<md5::Md5 as md5::Digest>::digest(bytes)), hex(sha512.as_ref()));
+        if self.text("status") == "active" {
+            self.activate();
+        }
+    }
+
     /// The data is in the store: shows what is known of it.
     fn activate(&mut self) {
         let size = self.base["size"].clone();
@@ -246,6 +268,53 @@ impl Glance {
     pub fn new(directory: PathBuf) -> Self {
         std::fs::create_dir_all(&directory).unwrap();
         Glance { directory, images: Mutex::default(), cache: Mutex::default() }
+    }
+
+    /// The images of this name.
+    pub fn kept(&self, name: &str) -> Vec<Kept> {
+        let images = self.images.lock().unwrap();
+        let of_name = images.iter().filter(|image| image.text("name") == name);
+        let read = |path: &PathBuf| std::fs::read(path).unwrap();
+        let kept = |image: &Image| Kept {
+            id: image.id.clone(),
+            status: image.text("status").to_owned(),
+            data: image.data.as_ref().map(read),
+        };
+        of_name.map(kept).collect()
+    }
+
+    /// Somebody else deletes the images of this name.
+    pub fn remove(&self, name: &str) {
+        self.images.lock().unwrap().retain(|image| {
+            let stays = image.text("name") != name;
+            if let Some(path) = image.data.as_ref().filter(|_| !stays) {
+                let _ = std::fs::remove_file(path);
+            }
+            stays
+        });
+    }
+
+    /// The data of the image of this name, if it has any, becomes other data;
+    /// size and digests are told as they are then.
+    pub fn spoil(&self, name: &str, change: impl Fn(&mut Vec<u8>)) {
+        let mut images = self.images.lock().unwrap();
+        for image in images.iter_mut().filter(|image| image.text("name") == name) {
+            let Some(path) = image.data.clone() else { continue };
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes);
+            image.take(&path, &bytes);
+        }
+    }
+
+    /// Somebody else sends data into the image of this name, if it is queued.
+    pub fn fill(&self, name: &str, bytes: &[u8]) {
+        let mut images = self.images.lock().unwrap();
+        let queued = |image: &&mut Image| image.text("name") == name && image.text("status") == "queued";
+        for image in images.iter_mut().filter(queued) {
+            image.set("status", "saving");
+            image.take(&self.directory.join(&image.id), bytes);
+            image.activate();
+        }
     }
 
     pub fn answer(&self, tokens: &Tokens, url: &str, request: &Request, body: &mut Body) -> Answer {

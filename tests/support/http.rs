@@ -300,11 +300,21 @@ type Handler = dyn Fn(&Request, &mut Body) -> Answer + Send + Sync;
 struct Shared {
     handler: Box<Handler>,
     tls: Option<Arc<rustls::ServerConfig>>,
-    recorded: Mutex<Vec<Recorded>>,
+    recorded: Mutex<Log>,
     faults: Mutex<Vec<Fault>>,
     connections: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
+    /// How often all was forgotten: who waits for an end does not outlive that.
+    ages: AtomicU64,
     stop: AtomicBool,
+}
+
+/// What was asked.
+#[derive(Default)]
+struct Log {
+    /// So many came before those that are kept.
+    forgotten: usize,
+    kept: Vec<Recorded>,
 }
 
 /// A server on 127.0.0.1, at a port of its own, until it is dropped.
@@ -329,6 +339,7 @@ impl Server {
             faults: Mutex::default(),
             connections: AtomicU64::new(0),
             open: Mutex::default(),
+            ages: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
         let of_thread = shared.clone();
@@ -358,7 +369,7 @@ impl Server {
         let patience = Instant::now();
         let mut before = usize::MAX;
         loop {
-            let recorded = self.shared.recorded.lock().unwrap().clone();
+            let recorded = self.shared.recorded.lock().unwrap().kept.clone();
             let quiet = recorded.len() == before && recorded.iter().all(|one| one.done);
             if quiet || patience.elapsed() > Duration::from_secs(5) {
                 return recorded;
@@ -378,12 +389,26 @@ impl Server {
     pub fn asked_so_far(&self, method: &str, path: &str) -> usize {
         let recorded = self.shared.recorded.lock().unwrap();
         let matches = |r: &&Recorded| r.request.method == method && super::fault::path_matches(path, &r.request.path);
-        recorded.iter().filter(matches).count()
+        recorded.kept.iter().filter(matches).count()
     }
 
     /// How many connections were opened.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Begins anew: what was asked is forgotten, every connection ends, and every
+    /// fault is gone, met or not. Answers with how many were met.
+    pub fn forget(&self) -> usize {
+        let faults = std::mem::take(&mut *self.shared.faults.lock().unwrap());
+        self.shared.ages.fetch_add(1, Ordering::SeqCst);
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let mut recorded = self.shared.recorded.lock().unwrap();
+        recorded.forgotten += recorded.kept.len();
+        recorded.kept.clear();
+        faults.iter().filter(|fault| fault.met()).count()
     }
 
     /// Begins a fault: the next request of this method and path goes wrong.
@@ -450,8 +475,8 @@ impl Shared {
         };
         let index = {
             let mut recorded = self.recorded.lock().unwrap();
-            recorded.push(Recorded { request: request.clone(), ..Recorded::default() });
-            recorded.len() - 1
+            recorded.kept.push(Recorded { request: request.clone(), ..Recorded::default() });
+            recorded.forgotten + recorded.kept.len() - 1
         };
         let act = self.faults.lock().unwrap().iter_mut().find_map(|fault| fault.take(&request));
         let chunked = request.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
@@ -477,7 +502,8 @@ impl Shared {
         let complete = body.ended || (body.left == 0 && !body.chunked);
         let note = |status: u16, done: bool| {
             let mut recorded = self.recorded.lock().unwrap();
-            let one = &mut recorded[index];
+            let place = index.checked_sub(recorded.forgotten);
+            let Some(one) = place.and_then(|place| recorded.kept.get_mut(place)) else { return };
             (one.body_len, one.body_sha512, one.body) = (len, sha512.clone(), kept.clone());
             (one.complete, one.status, one.done) = (complete, status, done);
         };
@@ -518,6 +544,16 @@ impl Shared {
             Some(Act::AnswerSlowly(pause)) => {
                 thread::sleep(*pause);
                 (self.handler)(request, body)
+            }
+            Some(Act::Meanwhile { after, deed }) => {
+                if !after {
+                    deed();
+                }
+                let answer = (self.handler)(request, body);
+                if *after {
+                    deed();
+                }
+                answer
             }
             Some(Act::Instead(make)) => {
                 (self.handler)(request, body);
@@ -628,7 +664,8 @@ impl Shared {
     }
 
     fn wait_for_end(&self) {
-        while !self.stop.load(Ordering::SeqCst) {
+        let age = self.ages.load(Ordering::SeqCst);
+        while !self.stop.load(Ordering::SeqCst) && self.ages.load(Ordering::SeqCst) == age {
             thread::sleep(Duration::from_millis(10));
         }
     }

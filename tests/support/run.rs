@@ -371,6 +371,14 @@ impl Outcome {
         self
     }
 
+    /// The exit code, or 128 and the signal that ended it, as shells count;
+    /// `None` if it was killed at its deadline.
+    pub fn exit(&self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt as _;
+        let ended = self.status.code().or(self.status.signal().map(|signal| 128 + signal));
+        ended.filter(|_| self.timed_out.is_none())
+    }
+
     /// Whether it ended by itself, with success.
     pub fn succeeded(&self) -> bool {
         self.timed_out.is_none() && self.status.success()

@@ -95,6 +95,7 @@ pub struct World {
 struct Fake {
     identity: Server,
     images: Server,
+    glance: Arc<Glance>,
     tokens: Arc<Tokens>,
     tls: Option<tls::Files>,
 }
@@ -118,9 +119,10 @@ impl World {
 
         // Each service names its own address in its answers, so asks for it late.
         let own = Arc::new(std::sync::OnceLock::<String>::new());
-        let (glance, known, url) = (Glance::new(directory.path().join("images")), tokens.clone(), own.clone());
+        let glance = Arc::new(Glance::new(directory.path().join("images")));
+        let (answering, known, url) = (glance.clone(), tokens.clone(), own.clone());
         let images =
-            Server::start(config.clone(), move |request, body| glance.answer(&known, url.wait(), request, body));
+            Server::start(config.clone(), move |request, body| answering.answer(&known, url.wait(), request, body));
         own.set(images.url()).unwrap();
 
         let own = Arc::new(std::sync::OnceLock::<Keystone>::new());
@@ -129,7 +131,7 @@ impl World {
         let _ = own.set(Keystone { url: identity.url(), image_url: images.url() });
 
         let auth_url = format!("{}/v3", identity.url());
-        let fake = Fake { identity, images, tokens, tls: files };
+        let fake = Fake { identity, images, glance, tokens, tls: files };
         let clouds = clouds_yaml(&auth_url);
         World::settle(directory, auth_url, &clouds, Some(fake))
     }
@@ -223,6 +225,18 @@ impl World {
     #[track_caller]
     pub fn images(&self) -> &Server {
         &self.fake().images
+    }
+
+    /// What the image service has, seen and changed behind its back.
+    #[track_caller]
+    pub fn glance(&self) -> &Arc<Glance> {
+        &self.fake().glance
+    }
+
+    /// The tokens that were given out.
+    #[track_caller]
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.fake().tokens
     }
 
     /// Whether this is the service of the tests, which can be watched and broken.

@@ -116,6 +116,12 @@ impl V2 {
         let place = Place { service: self, id: image.id(), door: STAGE, store: None };
         let staged = upload::deliver(&self.api.http, &place, image, &mut data).await?;
         staged.compare_size(&staged.image)?;
+        if staged.image.size().is_none() {
+            self.api
+                .http
+                .log()
+                .warn("the service does not say how much data it has, so nothing of it could be compared");
+        }
         Ok(staged.image)
     }
 
