@@ -319,7 +319,7 @@ impl Plan {
                     }
                     let deed = deed(dice, command, here, size);
                     let of_range = matches!(deed, Deed::Part(_) | Deed::Whole(..));
-                    if of_range && command != SaveJobs && !last.is_some_and(|(_, path)| path == FILE) {
+                    if of_range && command != SaveJobs && last.is_none_or(|(_, path)| path != FILE) {
                         // A range is asked for only after a break.
                         let broken = Deed::CloseAfterAnswer(dice.below(size));
                         faults.push(Fault::Request { method: "GET", path: FILE, nth: 1, times: 1, deed: broken });
