@@ -10,11 +10,11 @@
 //! RIMG_STORM_SEED=1234 cargo test storm                # this one once more
 //! ```
 //!
-//! What is right where the service says little: for a digest that it does not
-//! name rimg warns that the size alone was compared (staged data never has a
-//! digest before its import), and then only the size must be that of what was
-//! sent; where it does not even name the size of staged data, rimg warns that
-//! nothing was compared. Without the warning it is the bytes.
+//! Where the service names no digest, rimg warns that the size alone was
+//! compared (staged data never has a digest before its import); then, and only
+//! if the service was made to keep other data than was sent, the size is all that
+//! must be right. Where it does not even name the size of staged data, rimg warns
+//! that nothing was compared. Everywhere else it is the bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,7 +48,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Runs at the same time: they wait more than they work.
 const WORKERS: u64 = 6;
 
-/// What is said instead of success for right bytes.
+/// What is said where less than the bytes was compared.
 const SIZE_ALONE: &str = "so the upload is verified by its size alone";
 const NOTHING: &str = "so nothing of it could be compared";
 
@@ -452,7 +452,7 @@ fn deed(dice: &mut Dice, command: Command, (method, path): (&str, &str), size: u
         });
     }
     let mut status = STATUSES.to_vec();
-    // What says that it is gone is believed; and so is what says that it was refused.
+    // An image that is said to be gone is believed to be.
     match (method, path) {
         ("DELETE", _) => status.retain(|status| *status != 404),
         _ => status.extend([200, 204]),
@@ -708,18 +708,10 @@ fn one(world: &World, plan: &Plan, tally: &Mutex<Tally>) -> Result<(), String> {
     world.images().requests();
     let met = world.images().forget() + world.identity().forget();
     let kept = world.glance().kept(&name);
-    let grown = plan.faults.iter().find_map(|fault| match fault {
-        Fault::Source { change: Change::Grow(by), .. } => Some([&data[..], &vec![9; *by]].concat()),
-        Fault::Source { change: Change::Truncate(len), .. } => Some(data[..*len].to_vec()),
-        Fault::Source { change: Change::Overwrite | Change::Replace, .. } => Some(other.clone()),
-        _ => None,
-    });
     // A source that changed before it was opened is right as it was then.
-    let mut sources = vec![&data];
-    let changed = plan.faults.iter().any(|fault| matches!(fault, Fault::Source { .. }));
-    sources.extend(&grown);
+    let sources = versions(plan, &data, &other);
     let shown = || format!("the first: {}", described(&outcome));
-    let first = check(plan, &outcome, &kept, &sources, changed, &id, &target, &data);
+    let first = check(plan, &outcome, &kept, &sources, &id, &target, &data);
     let code = outcome.exit().unwrap_or(-1);
     {
         let mut tally = tally.lock().unwrap();
@@ -751,7 +743,7 @@ fn one(world: &World, plan: &Plan, tally: &Mutex<Tally>) -> Result<(), String> {
             kept.retain(|image| again.stdout().contains(&image.id));
         }
         let verdict = match again.exit() {
-            Some(0) => check(plan, &again, &kept, &[&data], false, &id, &target, &data),
+            Some(0) => check(plan, &again, &kept, &sources[..1], &id, &target, &data),
             _ => Err("without faults it fails".to_owned()),
         };
         let verdict = verdict.and_then(|()| match parts.iter().find(|part| part.exists()) {
@@ -813,6 +805,33 @@ fn change_source(world: &World, change: Change, other: &[u8]) {
     }
 }
 
+/// All that the file is, one after the other.
+fn versions(plan: &Plan, data: &[u8], other: &[u8]) -> Vec<Vec<u8>> {
+    let mut changes: Vec<(Duration, Change)> = Vec::new();
+    for fault in &plan.faults {
+        if let Fault::Source { change, after } = fault {
+            changes.push((*after, *change));
+        }
+    }
+    changes.sort_by_key(|(after, _)| *after);
+    let mut versions = vec![data.to_vec()];
+    for (_, change) in changes {
+        let mut now = versions[versions.len() - 1].clone();
+        match change {
+            Change::Truncate(len) => now.resize(len, 0),
+            Change::Grow(by) => now.extend(vec![9; by]),
+            Change::Overwrite => {
+                let rest = now.split_off(other.len().min(now.len()));
+                now = [other, &rest].concat();
+            }
+            Change::Replace => now = other.to_vec(),
+            Change::Remove => break,
+        }
+        versions.push(now);
+    }
+    versions
+}
+
 fn described(outcome: &Outcome) -> String {
     let mut text = format!("exit {:?}, {} bytes on stdout, stderr:\n", outcome.exit(), outcome.stdout.len());
     let _ = write!(text, "{}", outcome.stderr());
@@ -830,8 +849,7 @@ fn check(
     plan: &Plan,
     outcome: &Outcome,
     kept: &[Kept],
-    sources: &[&Vec<u8>],
-    changed: bool,
+    sources: &[Vec<u8>],
     id: &str,
     target: &std::path::Path,
     data: &[u8],
@@ -886,13 +904,14 @@ fn check(
         return Ok(());
     }
     let Some(bytes) = &image.data else { return Err("the image has no data".to_owned()) };
+    // Of other data of the right size nobody could have known.
     let by_size = plan.command == Stage || stderr.contains(SIZE_ALONE);
-    let right = sources.iter().any(|source| match by_size && !changed {
-        true => source.len() == bytes.len(),
-        false => *source == bytes,
+    let mut deeds = plan.faults.iter().filter_map(|fault| match fault {
+        Fault::Request { deed, .. } => Some(deed),
+        _ => None,
     });
-    // With a source that changes and a service that tells little, the size is all there is.
-    let right = right || by_size && sources.iter().any(|source| source.len() == bytes.len());
+    let hidden = by_size && deeds.any(|deed| matches!(deed, Deed::Spoil(_) | Deed::Fill));
+    let right = sources.iter().any(|source| source == bytes || hidden && source.len() == bytes.len());
     match right {
         true => Ok(()),
         false => Err(format!("the image has wrong bytes: {} of them", bytes.len())),
