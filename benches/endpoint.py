@@ -18,7 +18,7 @@ import time
 import uuid
 
 SCHEMA = {"name": "image", "additionalProperties": {"type": "string"}, "properties": {
-    name: {"type": kind} for name, kind in {
+    name: {"type": ["null", kind]} for name, kind in {
         "id": "string", "name": "string", "disk_format": "string", "container_format": "string", "status": "string",
         "size": "integer", "checksum": "string", "os_hash_algo": "string", "os_hash_value": "string",
         "visibility": "string", "protected": "boolean", "os_hidden": "boolean", "owner": "string", "tags": "array", "min_disk": "integer", "min_ram": "integer",
