@@ -844,7 +844,6 @@ fn said_to_be_left(stderr: &str) -> bool {
 }
 
 /// What must hold after any run.
-#[allow(clippy::too_many_arguments)]
 fn check(
     plan: &Plan,
     outcome: &Outcome,

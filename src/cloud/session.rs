@@ -474,7 +474,7 @@ async fn post_token(config: &CloudConfig, http: &Http, body: &Value) -> Result<(
 /// (<https://docs.openstack.org/api-ref/identity/v3/#api-versions>).
 async fn discovered(http: &Http, auth_url: &str) -> Result<Option<Url>> {
     let Ok(url) = Url::parse(auth_url) else { return Ok(None) };
-    let listed = match http.send(Request::get(url.clone())).await?.ok().await {
+    let listed = match http.send(Request::get(url.clone())).await?.ok_or_choices().await {
         Ok(answer) => answer.json().await.unwrap_or_default(),
         Err(_) => return Ok(None),
     };

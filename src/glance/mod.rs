@@ -126,7 +126,7 @@ pub async fn versions(http: &Http, mut url: Url) -> Result<Vec<Version>> {
         path.pop_if_empty().push("");
     }
     let answer = http.send(Request::get(url)).await?;
-    Ok(listed(&answer.ok().await?.json().await?))
+    Ok(listed(&answer.ok_or_choices().await?.json().await?))
 }
 
 fn listed(document: &Value) -> Vec<Version> {

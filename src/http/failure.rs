@@ -175,6 +175,12 @@ fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 /// the next step after a 401.
 pub(super) fn status(status: StatusCode, body: &[u8], advice: Option<&str>) -> Error {
     let code = status.as_u16();
+    if code == 300 {
+        // What it answers with is the list of those that it has.
+        return Error::new(Kind::Unsupported, "the service does not offer the version of its API that was asked for")
+            .with_status(code)
+            .next("`rimg versions show` lists those that it offers; `--os-image-api-version` (OS_IMAGE_API_VERSION, `image_api_version`) asks for one");
+    }
     let kind = match code {
         401 => Kind::Auth,
         403 => Kind::Forbidden,

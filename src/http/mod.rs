@@ -584,10 +584,19 @@ impl Answer {
         self.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok())
     }
 
+    /// As [`ok`](Self::ok), for a list of versions, which often comes with the
+    /// status 300.
+    pub async fn ok_or_choices(self) -> Result<Self> {
+        match self.status() {
+            StatusCode::MULTIPLE_CHOICES => Ok(self),
+            _ => self.ok().await,
+        }
+    }
+
     /// The answer itself if it is a success; otherwise the error it describes.
     pub async fn ok(mut self) -> Result<Self> {
         let status = self.status();
-        if status.is_success() || status == StatusCode::MULTIPLE_CHOICES {
+        if status.is_success() {
             return Ok(self);
         }
         let retry_after = retry::retry_after(self.headers());

@@ -209,6 +209,17 @@ fn the_version_is_found_out_where_nobody_asks_for_it() {
 }
 
 #[test]
+fn a_version_that_is_not_there_is_said_to_be_missing() {
+    let world = World::served();
+    for command in [&["list"][..], &["show", "i"], &["create", "i"]] {
+        let asked = world.rimg(["--os-image-api-version", "1", "image"].iter().chain(command)).run();
+        let says =
+            "error: the service does not offer the version of its API that was asked for\nhint: `rimg versions show`";
+        asked.code(1).stdout_is("").stderr_has(says);
+    }
+}
+
+#[test]
 fn what_one_version_makes_the_other_reads() {
     let world = World::served_v1();
     world.file("x.img", b"data");
