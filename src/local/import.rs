@@ -24,8 +24,8 @@ use uuid::Uuid;
 
 use super::Service;
 use super::access::aside;
-use super::failure::{Failure, Result};
-use super::pipeline::{back_to_queued, inspect, storage};
+use super::failure::{Failure, Result, storage};
+use super::pipeline::{back_to_queued, inspect};
 use super::registry::{FileRow, FileState, Image, Session, Status, Task, TaskStatus, now};
 use super::store::{Incoming, Store, Written};
 use super::web_download::Reading;

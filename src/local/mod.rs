@@ -23,7 +23,8 @@
 //! | [`quota`] | how much of what |
 //! | [`registry`] | all metadata |
 //! | [`store`] | all data |
-//! | [`failure`] | what went wrong, as Glance says it |
+//! | [`failure`] | what went wrong, in Glance's words |
+//! | [`webob`] | the pages that tell it |
 //!
 //! It shares nothing with the client but words for errors, digests and disk
 //! formats, so that the one checks the other over a real socket.
@@ -48,6 +49,7 @@ mod v1;
 mod v2;
 mod versions;
 mod web_download;
+mod webob;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -173,7 +175,7 @@ impl Service {
         let discarded = discard().or_else(|_| {
             // A full disk may have no room for the registry's change while the data is there.
             if self.read(|session| Ok(session.is_incoming(file)?))? {
-                store.remove(file).map_err(pipeline::storage)?;
+                store.remove(file).map_err(failure::storage)?;
             }
             discard()
         });
@@ -187,7 +189,7 @@ impl Service {
     fn sweep(&self) -> failure::Result<Vec<String>> {
         let mut swept = Vec::new();
         let mut runs: BTreeSet<String> = self.read(|session| Ok(session.runs()?))?.into_iter().collect();
-        runs.extend(self.run.known().map_err(pipeline::storage)?);
+        runs.extend(self.run.known().map_err(failure::storage)?);
         for run in runs.iter().filter(|run| !self.run.is_alive(run)) {
             // Data first: on a full disk the registry cannot be changed before there is room.
             // What was being written when its process ended can become nobody's any more.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Service;
 use super::access::aside;
 use super::caller::Caller;
-use super::failure::{Failure, Result};
+use super::failure::{Failure, Result, storage};
 use super::policy::Target;
 use super::protection::Act;
 use super::quota::Room;
@@ -524,19 +524,5 @@ fn glance_sees(found: &Inspection) -> &'static str {
         DiskFormat::Iso => "iso",
         _ if found.partition_table.is_some() => "gpt",
         _ => "raw",
-    }
-}
-
-/// A store that fails, in Glance's words.
-pub fn storage(error: io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Failure::too_large(
-            "Image storage media is full: There is not enough disk space on the image storage media.",
-        ),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Insufficient permissions on image storage media: Permission to write image storage media denied.",
-        ),
-        _ => Failure::internal(format!("the store: {error}")),
     }
 }
