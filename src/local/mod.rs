@@ -7,7 +7,10 @@
 //!
 //! | room | what it is for |
 //! | --- | --- |
-//! | [`server`] | connections, limits, who asks, the request log |
+//! | [`server`] | connections, who asks, the request log |
+//! | [`connection`] | that of a client, which may be slow, but not for ever |
+//! | [`request`] | what is asked, and its body, read within limits |
+//! | [`answer`] | what an answer is made of |
 //! | [`identity`] | Identity API v3: signing in, and who there is |
 //! | [`config`] | the configuration file of `rimg serve` |
 //! | [`versions`] | which versions of the Images API there are |
@@ -30,8 +33,10 @@
 //! formats, so that the one checks the other over a real socket.
 
 mod access;
+mod answer;
 mod caller;
 pub mod config;
+mod connection;
 mod failure;
 mod filter;
 pub mod identity;
@@ -41,6 +46,7 @@ mod policy;
 mod protection;
 mod quota;
 mod registry;
+mod request;
 mod run;
 mod server;
 mod settings;
@@ -62,8 +68,7 @@ use tokio::sync::{Semaphore, oneshot};
 pub use caller::{Caller, FixedToken, Identity};
 pub use protection::ProtectedProperty;
 pub use quota::Quota;
-pub use server::Logged;
-pub use settings::{Limits, Log, Notes, Settings, StoreSettings};
+pub use settings::{Limits, Log, Logged, Notes, Settings, StoreSettings};
 pub use v2::metadefs::{Catalogue, Loaded};
 pub use web_download::WebFilter;
 

@@ -20,7 +20,7 @@ use super::policy::Target;
 use super::protection::Act;
 use super::quota::Room;
 use super::registry::{FileRow, FileState, Image, Session, Status};
-use super::server::Body;
+use super::request::Body;
 use super::store::{Blocks, Download, Store, Written};
 use super::web_download::{Reading, Remote};
 use crate::disk_format::{self, Danger, DiskFormat, Inspection};

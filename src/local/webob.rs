@@ -9,8 +9,8 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use super::answer::Payload;
 use super::failure::Failure;
-use super::server::Payload;
 
 impl Failure {
     /// The answer to a request of this method and these headers.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::ROOT;
 use crate::local::Caller;
-use crate::local::server::Payload;
+use crate::local::answer::Payload;
 
 /// What the Identity API answers.
 pub struct Reply {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::{enforce, look_up};
 use crate::local::Service;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Member, Session, Status, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
 
 /// The image, if it was not deleted.
 fn present(session: &Session, caller: &Caller, id: &str) -> Result<Image> {

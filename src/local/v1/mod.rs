@@ -18,15 +18,15 @@ mod view;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 
 use super::Service;
+use super::answer::Payload;
 use super::caller::Caller;
 use super::failure::{Failure, Result};
 use super::policy::Target;
 use super::registry::{Image, Session, Visibility};
-use super::server::{Asked, Payload};
+use super::request::Asked;
 
 /// Answers a request whose path, after the version, is `asked.path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
@@ -101,14 +101,4 @@ fn check_owner(caller: &Caller, image: &Image, verb: &str) -> Result<()> {
         }
         Visibility::Private | Visibility::Shared => Err(Failure::not_found("Image not found")),
     }
-}
-
-/// The answer of which nothing but the status is of interest.
-fn bare(status: StatusCode) -> Response<Payload> {
-    let mut answer = Response::new(Payload::from(bytes::Bytes::new()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
-    headers.insert(CONTENT_LENGTH, 0.into());
-    answer
 }

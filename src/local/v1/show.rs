@@ -5,12 +5,13 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::{bare, enforce, look_up, refused, view};
+use super::{enforce, look_up, refused, view};
 use crate::local::Service;
+use crate::local::answer::{Payload, bare};
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::registry::Status;
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
 
 /// `HEAD /v1/images/{id}`
 pub fn metadata(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

@@ -15,7 +15,7 @@ use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline::{self, Destination, Feed, Terms};
 use crate::local::registry::{Image, Status};
-use crate::local::server::Asked;
+use crate::local::request::Asked;
 use crate::local::web_download::{Reading, Way};
 
 /// What a request says of the data: more than one is refused, but not before

@@ -12,12 +12,13 @@ use uuid::Uuid;
 use super::{fields, patch, query, schemas};
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::policy::Target;
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
 
 /// The image as the caller is shown it: without properties that are not for
 /// the caller's eyes.

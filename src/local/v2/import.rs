@@ -12,11 +12,12 @@ use uuid::Uuid;
 use super::python;
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::import::{self, Import, Source, TASK};
 use crate::local::registry::{Session, Status, Task, TaskStatus, now};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
 
 /// What a request asks for.
 #[derive(Clone)]

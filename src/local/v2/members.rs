@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::images::time;
 use crate::local::Service;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Member, Session, Visibility, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
 
 fn view(member: &Member) -> Value {
     json!({

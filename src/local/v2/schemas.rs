@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::fields::is_uuid;
 use super::python;
+use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
-use crate::local::server::{Payload, json as as_json};
 use crate::local::{Service, Settings};
 
 static SCHEMAS: LazyLock<Map<String, Value>> =

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{FileState, Status};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
 use crate::local::store::BLOCK;
 
 fn views(service: &Service) -> Vec<Value> {

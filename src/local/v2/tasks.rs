@@ -14,10 +14,11 @@ use super::query::pairs;
 use super::schemas::TASK;
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
 
 const TYPE: &str = "api_image_import";
 

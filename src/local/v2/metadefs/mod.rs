@@ -12,16 +12,16 @@ use std::sync::Arc;
 use http::{Method, Response};
 use serde_json::{Map, Value};
 
-use super::bodiless;
 use super::images::time;
 use super::schemas::Schema;
 use crate::local::Service;
 use crate::local::access::aside;
+use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{ItemKind, Namespace, Session};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::{Asked, bodiless};
 
 pub use catalogue::{Catalogue, Loaded};
 

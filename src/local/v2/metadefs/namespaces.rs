@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::{body, enforce, items, namespace, property, put_times, read, string};
 use crate::local::Service;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing, Session, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
 use crate::local::v2::page::Page;
 use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::NAMESPACE;
