@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::Service;
 use super::caller::Caller;
 use super::failure::{Failure, Result};
 use super::policy::Target;
 use super::registry::{Image, Session, Visibility};
+use super::service::Service;
 
 impl Service {
     /// The image of this ID if the caller sees it; else 404, as if there were none.

@@ -22,11 +22,11 @@ use tokio::sync::{Semaphore, watch};
 use url::Url;
 use uuid::Uuid;
 
-use super::Service;
 use super::access::aside;
 use super::failure::{Failure, Result, storage};
 use super::pipeline::{back_to_queued, inspect};
 use super::registry::{FileRow, FileState, Image, Session, Status, Task, TaskStatus, now};
+use super::service::Service;
 use super::store::{Incoming, Store, Written};
 use super::web_download::Reading;
 
@@ -436,7 +436,7 @@ pub fn take_over(session: &Session, image: &mut Image) -> Result<()> {
 }
 
 /// The stores that a task is to bring data to.
-fn stores_of(task: &Task) -> Vec<String> {
+pub fn stores_of(task: &Task) -> Vec<String> {
     let stores = task.input["backend"].as_array().into_iter().flatten();
     stores.filter_map(|store| store.as_str().map(str::to_owned)).collect()
 }
@@ -446,7 +446,7 @@ fn copied(size: u64) -> String {
 }
 
 /// What an image is when no import has it in hand any more.
-fn release(image: &mut Image, stores: &[String], failed: bool) {
+pub fn release(image: &mut Image, stores: &[String], failed: bool) {
     image.properties.remove(TASK);
     take(image, IMPORTING, stores);
     if failed && matches!(image.status, Status::Importing) {
@@ -474,46 +474,6 @@ fn change(image: &mut Image, property: &str, change: impl FnOnce(&mut Vec<String
     stores.sort();
     stores.dedup();
     *list = stores.join(",");
-}
-
-/// Undoes the imports of processes that are no more. A line each.
-pub fn sweep(service: &Service) -> Result<Vec<String>> {
-    let mut swept = Vec::new();
-    let tasks = service.registry.read(|session| session.unfinished_tasks().map_err(Failure::from))?;
-    for (task, run) in tasks {
-        if service.run.is_alive(&run) {
-            continue;
-        }
-        let garbage = service.registry.write(|session| {
-            session.save_task(&task.id, TaskStatus::Failure, None, "The service ended before the task did")?;
-            let mut garbage = Vec::new();
-            let Some(mut image) = session.image(&task.image_id)? else { return Ok(garbage) };
-            if image.properties.get(TASK) != Some(&task.id) {
-                return Ok(garbage);
-            }
-            // One that had not begun is still `uploading`, and its data staged.
-            if image.status != Status::Uploading {
-                garbage.extend(session.files(&image.id, FileState::Staged)?);
-            }
-            if image.status == Status::Importing {
-                garbage.extend(session.files(&image.id, FileState::Stored)?);
-            }
-            for file in &garbage {
-                session.discard_file(&file.id, service.run.id())?;
-            }
-            release(&mut image, &stores_of(&task), true);
-            session.save(&mut image)?;
-            Ok::<_, Failure>(garbage)
-        })?;
-        for file in garbage {
-            if let Ok(store) = service.store_of(&file) {
-                service.remove(store, &file.id);
-            }
-        }
-        service.run.forget(&run);
-        swept.push(format!("image {}: an unfinished import", task.image_id));
-    }
-    Ok(swept)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use uuid::Uuid;
 
-use super::Service;
 use super::access::aside;
 use super::caller::Caller;
 use super::failure::{Failure, Result, storage};
@@ -21,6 +20,7 @@ use super::protection::Act;
 use super::quota::Room;
 use super::registry::{FileRow, FileState, Image, Session, Status};
 use super::request::Body;
+use super::service::Service;
 use super::store::{Blocks, Download, Store, Written};
 use super::web_download::{Reading, Remote};
 use crate::disk_format::{self, Danger, DiskFormat, Inspection};

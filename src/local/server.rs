@@ -24,13 +24,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::Service;
 use super::answer::{Payload, moved};
 use super::caller::{Caller, Identity};
 use super::connection::Patient;
 use super::failure::{Failure, Result};
 use super::identity as keystone;
 use super::request::{Asked, Body};
+use super::service::Service;
 use super::settings::Logged;
 use super::versions::{self, Version};
 use super::{v1, v2};

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::registry::{FileState, Image, Session, Status};
+use super::service::password_checks;
 use super::*;
 
 fn admin() -> Caller {

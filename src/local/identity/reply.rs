@@ -8,8 +8,8 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::ROOT;
-use crate::local::Caller;
 use crate::local::answer::Payload;
+use crate::local::caller::Caller;
 
 /// What the Identity API answers.
 pub struct Reply {

@@ -12,7 +12,6 @@ use super::headers::Meta;
 use super::query::is_uuid_like;
 use super::source::Sources;
 use super::{enforce, refused, view};
-use crate::local::Service;
 use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
@@ -20,6 +19,7 @@ use crate::local::pipeline;
 use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `POST /v1/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 
 use super::{check_owner, enforce, look_up, refused};
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::{Payload, bare};
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::registry::Status;
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `DELETE /v1/images/{id}`
 pub async fn delete(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{enforce, query, view};
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Image;
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `GET /v1/images`
 pub async fn brief(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

@@ -20,13 +20,13 @@ use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
 
-use super::Service;
 use super::answer::Payload;
 use super::caller::Caller;
 use super::failure::{Failure, Result};
 use super::policy::Target;
 use super::registry::{Image, Session, Visibility};
 use super::request::Asked;
+use super::service::Service;
 
 /// Answers a request whose path, after the version, is `asked.path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

@@ -6,12 +6,12 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::{enforce, look_up, refused, view};
-use crate::local::Service;
 use crate::local::answer::{Payload, bare};
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::registry::Status;
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `HEAD /v1/images/{id}`
 pub fn metadata(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

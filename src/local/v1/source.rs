@@ -9,13 +9,13 @@ use url::Url;
 
 use super::headers::Meta;
 use super::{enforce, look_up};
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline::{self, Destination, Feed, Terms};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 use crate::local::web_download::{Reading, Way};
 
 /// What a request says of the data: more than one is refused, but not before

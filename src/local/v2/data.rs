@@ -7,12 +7,12 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, Head
 use http::{Response, StatusCode};
 
 use super::query;
-use crate::local::Service;
 use crate::local::answer::{Payload, no_content};
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline::{self, Destination, Facts, Feed, Terms};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `PUT /v2/images/{id}/file`
 pub async fn upload(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::{python, schemas};
-use crate::local::Settings;
 use crate::local::failure::{Failure, Result};
+use crate::local::settings::Settings;
 
 /// Whether the field is one that every image has, and not a property of some.
 pub fn is_known(name: &str) -> bool {

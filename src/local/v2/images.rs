@@ -10,7 +10,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{fields, patch, query, schemas};
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
@@ -19,6 +18,7 @@ use crate::local::pipeline;
 use crate::local::policy::Target;
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// The image as the caller is shown it: without properties that are not for
 /// the caller's eyes.

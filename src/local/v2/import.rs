@@ -10,7 +10,6 @@ use url::Url;
 use uuid::Uuid;
 
 use super::python;
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::Payload;
 use crate::local::caller::Caller;
@@ -18,6 +17,7 @@ use crate::local::failure::{Failure, Result};
 use crate::local::import::{self, Import, Source, TASK};
 use crate::local::registry::{Session, Status, Task, TaskStatus, now};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// What a request asks for.
 #[derive(Clone)]

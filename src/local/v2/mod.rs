@@ -24,10 +24,10 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 
-use super::Service;
 use super::answer::Payload;
 use super::failure::{Failure, Result};
 use super::request::{Asked, bodiless};
+use super::service::Service;
 
 /// Answers a request whose path, after the version, is `asked.path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{FileState, Status};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 use crate::local::store::BLOCK;
 
 fn views(service: &Service) -> Vec<Value> {

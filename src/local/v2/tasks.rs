@@ -12,13 +12,13 @@ use super::images::time;
 use super::page::Page;
 use super::query::pairs;
 use super::schemas::TASK;
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 
 const TYPE: &str = "api_image_import";
 

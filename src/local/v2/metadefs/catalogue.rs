@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::namespaces::Document;
 use crate::error::{Error, Kind, Result};
-use crate::local::Service;
 use crate::local::failure::Failure;
+use crate::local::service::Service;
 use crate::local::v2::schemas::NAMESPACE;
 
 /// The most bytes that a document may have; the largest of Glance's has 40 KiB.

@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 
 use super::images::time;
 use super::schemas::Schema;
-use crate::local::Service;
 use crate::local::access::aside;
 use crate::local::answer::Payload;
 use crate::local::caller::Caller;
@@ -22,6 +21,7 @@ use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{ItemKind, Namespace, Session};
 use crate::local::request::{Asked, bodiless};
+use crate::local::service::Service;
 
 pub use catalogue::{Catalogue, Loaded};
 

@@ -9,12 +9,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{body, enforce, items, namespace, property, put_times, read, string};
-use crate::local::Service;
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing, Session, now};
 use crate::local::request::Asked;
+use crate::local::service::Service;
 use crate::local::v2::page::Page;
 use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::NAMESPACE;
