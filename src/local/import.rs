@@ -11,14 +11,11 @@
 //! A task tells how it goes. What an import has in hand when its process ends
 //! is undone by the next one that starts.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
 use url::Url;
 use uuid::Uuid;
 
@@ -37,57 +34,8 @@ pub const IMPORTING: &str = "os_glance_importing_to_stores";
 /// The stores that an image did not get to: a property of the image.
 pub const FAILED: &str = "os_glance_failed_import";
 
-/// Imports that are worked on at a time; more wait.
-const AT_A_TIME: u32 = 4;
-
 /// How often a task tells how far it is.
 const TELL: Duration = Duration::from_secs(10);
-
-/// The imports of a service that are under way.
-pub struct Imports {
-    turns: Arc<Semaphore>,
-    stop: watch::Sender<bool>,
-}
-
-impl Default for Imports {
-    fn default() -> Self {
-        Imports { turns: Arc::new(Semaphore::new(AT_A_TIME as usize)), stop: watch::Sender::new(false) }
-    }
-}
-
-impl Imports {
-    /// Lets imports end within `grace`; what is not done by then is undone.
-    pub async fn finish(&self, grace: Duration) {
-        const UNDO: Duration = Duration::from_secs(5);
-        let idle = || self.turns.acquire_many(AT_A_TIME);
-        if tokio::time::timeout(grace, idle()).await.is_err() {
-            self.stop.send_replace(true);
-            let _ = tokio::time::timeout(UNDO, idle()).await;
-        }
-    }
-
-    /// Does `work` when its turn comes; it is dropped, and so undone, when the service ends before it does.
-    pub async fn carry(&self, work: impl Future<Output = ()>) {
-        let Ok(_turn) = Arc::clone(&self.turns).acquire_owned().await else { return };
-        let mut stop = self.stop.subscribe();
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = work => {}
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        match *self.stop.borrow() {
-            false => Ok(()),
-            true => Err(stopped()),
-        }
-    }
-}
-
-fn stopped() -> Failure {
-    Failure::new(StatusCode::CONFLICT, "The service ended before the task did")
-}
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +67,7 @@ pub struct Import {
 pub fn start(service: &Arc<Service>, import: Import) {
     let service = Arc::clone(service);
     tokio::spawn(async move {
-        let Ok(_turn) = Arc::clone(&service.imports.turns).acquire_owned().await else { return };
+        let Some(_turn) = service.imports.next().await else { return };
         // What goes wrong is told by the task.
         let _ = aside(move || {
             import.run(&service);
@@ -133,7 +81,7 @@ impl Import {
     fn run(&self, service: &Service) {
         let mut made = Vec::new();
         let begun = service.imports.check().and_then(|()| self.begin(service));
-        let outcome = begun.and_then(|()| self.carry(service, &mut made));
+        let outcome = begun.and_then(|()| self.bring_all(service, &mut made));
         let settled = service.registry.write(|session| self.settle(service, session, &outcome, &made));
         // What cannot be undone now is swept when the service starts again.
         for file in settled.unwrap_or_default() {
@@ -165,7 +113,7 @@ impl Import {
     }
 
     /// Brings the data to each store. The files that it made are in `made`.
-    fn carry(&self, service: &Service, made: &mut Vec<FileRow>) -> Result<u64> {
+    fn bring_all(&self, service: &Service, made: &mut Vec<FileRow>) -> Result<u64> {
         let mut all_failed = None;
         let source = match self.source(service) {
             Ok(source) => source,
@@ -231,7 +179,6 @@ impl Import {
         let fetched = self.write(service, store, &file, |incoming, told| {
             // This thread may wait.
             Handle::current().block_on(async {
-                let mut stop = service.imports.stop.subscribe();
                 let settings = &service.settings;
                 let reading = async {
                     let mut reading = Reading::begin(&settings.web_download, uri, settings.limits.stall).await?;
@@ -250,11 +197,7 @@ impl Import {
                         _ => Ok(()),
                     }
                 };
-                tokio::select! {
-                    biased;
-                    _ = stop.wait_for(|stop| *stop) => Err(stopped()),
-                    outcome = reading => outcome,
-                }
+                service.imports.until_stopped(reading).await
             })
         });
         let done = fetched.and_then(|written| {

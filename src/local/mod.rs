@@ -21,6 +21,7 @@
 //! | [`filter`] | what a filter of a list asks of an image |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
 //! | [`import`] | how data gets in while nobody waits |
+//! | [`turns`] | a few imports at a time |
 //! | [`web_download`] | from where on the web |
 //! | [`access`] | what a caller may do to an image |
 //! | [`policy`] | Glance's rules |
@@ -55,6 +56,7 @@ mod service;
 mod settings;
 mod store;
 mod sweep;
+mod turns;
 mod v1;
 mod v2;
 mod versions;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::failure::{Failure, Result as Outcome, storage};
-use super::import::Imports;
+use super::failure::{self, Failure, storage};
 use super::policy::Policy;
 use super::protection::Protection;
 use super::registry::{FileRow, Registry, Session};
 use super::run::Run;
 use super::settings::{STAGING, Settings};
 use super::store::{Blocks, Store};
+use super::turns::Turns;
 use crate::error::{Error, Kind, Result};
 
 /// The blocks that may wait to be hashed and written, over all uploads: what
@@ -29,7 +29,7 @@ pub struct Service {
     pub(super) staging: Store,
     pub(super) run: Run,
     pub(super) blocks: Arc<Blocks>,
-    pub(super) imports: Imports,
+    pub(super) imports: Turns,
     pub(super) sign_ins: Arc<Semaphore>,
 }
 
@@ -64,7 +64,7 @@ impl Service {
         let staging = Store::open(STAGING.to_owned(), String::new(), directory.join("staging"))?;
         let run = Run::begin(&directory.join("runs"))?;
         let blocks = Blocks::new(WAITING_BLOCKS);
-        let imports = Imports::default();
+        let imports = Turns::default();
         let sign_ins = Arc::new(Semaphore::new(password_checks()));
         let service =
             Service { settings, policy, protection, registry, stores, staging, run, blocks, imports, sign_ins };
@@ -78,7 +78,7 @@ impl Service {
     }
 
     /// The store of this name.
-    pub(super) fn store(&self, name: &str) -> Outcome<&Store> {
+    pub(super) fn store(&self, name: &str) -> failure::Result<&Store> {
         self.stores
             .iter()
             .find(|store| store.name == name)
@@ -86,7 +86,7 @@ impl Service {
     }
 
     /// Where a file of this store is: also one that is no user's choice.
-    pub(super) fn store_of(&self, file: &FileRow) -> Outcome<&Store> {
+    pub(super) fn store_of(&self, file: &FileRow) -> failure::Result<&Store> {
         match file.store == self.staging.name {
             true => Ok(&self.staging),
             false => self.store(&file.store),
@@ -108,7 +108,7 @@ impl Service {
     }
 
     /// Gives up a file that was to become an image's, `along` with what else that changes.
-    pub(super) fn discard(&self, store: &Store, file: &str, along: impl Fn(&Session) -> Outcome<()>) {
+    pub(super) fn discard(&self, store: &Store, file: &str, along: impl Fn(&Session) -> failure::Result<()>) {
         let discard = || {
             self.registry.write(|session| {
                 session.discard_file(file, self.run.id())?;

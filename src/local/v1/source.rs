@@ -132,7 +132,7 @@ impl Sources {
             let (service, store) = (Arc::clone(service), store?);
             tokio::spawn(async move {
                 let work = copy(&service, &caller, &id, store, terms, &url);
-                service.imports.carry(work).await;
+                service.imports.in_turn(work).await;
             });
             return Ok(image);
         } else if let (Some(location), Some(url)) = (self.location.clone(), &self.external) {
