@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use url::Url;
 use uuid::Uuid;
 
-use super::access::aside;
+use super::aside::aside;
 use super::failure::{Failure, Result, storage};
 use super::pipeline::{back_to_queued, inspect};
 use super::registry::{FileRow, FileState, Image, Session, Status, Task, TaskStatus, now};

@@ -22,8 +22,10 @@
 //! | [`pipeline`] | how an image comes to be, gate by gate |
 //! | [`import`] | how data gets in while nobody waits |
 //! | [`turns`] | a few imports at a time |
+//! | [`aside`] | work that waits on a disk |
 //! | [`web_download`] | from where on the web |
 //! | [`access`] | what a caller may do to an image |
+//! | [`caller`] | who asks |
 //! | [`policy`] | Glance's rules |
 //! | [`protection`] | which roles may touch which properties |
 //! | [`quota`] | how much of what |
@@ -37,6 +39,7 @@
 
 mod access;
 mod answer;
+mod aside;
 mod caller;
 pub mod config;
 mod connection;
@@ -70,7 +73,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub use caller::{Caller, FixedToken, Identity};
+pub use caller::Caller;
+pub use identity::{FixedToken, Identity};
 pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use service::Service;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use uuid::Uuid;
 
-use super::access::aside;
+use super::aside::aside;
 use super::caller::Caller;
 use super::failure::{Failure, Result, storage};
 use super::policy::Target;

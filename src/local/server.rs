@@ -25,10 +25,10 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::answer::{Payload, moved};
-use super::caller::{Caller, Identity};
+use super::caller::Caller;
 use super::connection::Patient;
 use super::failure::{Failure, Result};
-use super::identity as keystone;
+use super::identity::{self as keystone, Identity};
 use super::request::{Asked, Body};
 use super::service::Service;
 use super::settings::Logged;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::access::aside;
+use super::aside::aside;
 use super::failure::{Failure, Result, storage};
 use super::import::{TASK, release, stores_of};
 use super::pipeline::requeue;

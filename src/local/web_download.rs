@@ -224,7 +224,7 @@ impl http_body::Body for Remote {
 async fn ask(method: &Method, filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::Response> {
     let addresses = {
         let (filter, uri) = (filter.clone(), uri.clone());
-        super::access::aside(move || Ok(filter.way(&uri))).await?
+        super::aside::aside(move || Ok(filter.way(&uri))).await?
     };
     let addresses = match addresses {
         Way::Open(addresses) => addresses,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 
 use super::{check_owner, enforce, look_up, refused};
-use crate::local::access::aside;
 use crate::local::answer::{Payload, bare};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::registry::Status;

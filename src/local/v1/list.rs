@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{enforce, query, view};
-use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Image;
 use crate::local::request::Asked;

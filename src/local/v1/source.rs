@@ -9,7 +9,7 @@ use url::Url;
 
 use super::headers::Meta;
 use super::{enforce, look_up};
-use crate::local::access::aside;
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline::{self, Destination, Feed, Terms};

@@ -10,8 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{fields, patch, query, schemas};
-use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json, no_content};
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;

@@ -10,8 +10,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::python;
-use crate::local::access::aside;
 use crate::local::answer::Payload;
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::import::{self, Import, Source, TASK};

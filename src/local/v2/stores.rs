@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json, no_content};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{FileState, Status};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::local::access::aside;
 use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::Result;
 use crate::local::request::Asked;
 use crate::local::service::Service;

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use super::images::time;
 use super::schemas::Schema;
-use crate::local::access::aside;
 use crate::local::answer::Payload;
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
