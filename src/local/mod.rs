@@ -79,7 +79,7 @@ pub use protection::ProtectedProperty;
 pub use quota::Quota;
 pub use service::Service;
 pub use settings::{Limits, Log, Logged, Notes, Settings, StoreSettings};
-pub use v2::metadefs::{Catalogue, Loaded};
+pub use v2::metadefs::{Loaded, MetadefFiles};
 pub use web_download::WebFilter;
 
 use crate::error::{Error, Result};

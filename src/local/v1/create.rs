@@ -8,10 +8,11 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use uuid::Uuid;
 
+use super::gate::{enforce, refused};
 use super::headers::Meta;
 use super::query::is_uuid_like;
 use super::source::Sources;
-use super::{enforce, refused, view};
+use super::view;
 use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};

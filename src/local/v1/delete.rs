@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::{check_owner, enforce, look_up, refused};
+use super::gate::{check_owner, enforce, look_up, refused};
 use crate::local::answer::{Payload, bare};
 use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};

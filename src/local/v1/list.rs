@@ -6,7 +6,8 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{enforce, query, view};
+use super::gate::enforce;
+use super::{query, view};
 use crate::local::answer::{Payload, json as as_json};
 use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::{enforce, look_up, refused, view};
+use super::gate::{enforce, look_up, refused};
+use super::view;
 use crate::local::answer::{Payload, bare};
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;

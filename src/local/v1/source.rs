@@ -7,8 +7,8 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use url::Url;
 
+use super::gate::{enforce, look_up};
 use super::headers::Meta;
-use super::{enforce, look_up};
 use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
+use super::gate::{check_owner, enforce, look_up, refused};
 use super::headers::{Meta, is_yes};
 use super::source::Sources;
-use super::{check_owner, create, enforce, look_up, refused, view};
+use super::{create, view};
 use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};

@@ -18,16 +18,6 @@ pub fn check(settings: &Settings, name: &str, value: &Value) -> Result<()> {
     schemas::check_image(settings, &Value::Object(Map::from_iter([(name.to_owned(), value.clone())])))
 }
 
-/// Whether the text is a UUID with its hyphens, as the schema wants it.
-pub fn is_uuid(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 36
-        && bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
 /// Refuses (400) what Glance's database does not take, whatever the schema
 /// says: characters beyond the basic plane, and numbers of more than 31 bits.
 pub fn check_storable(name: &str, value: &Value) -> Result<()> {
@@ -80,6 +70,14 @@ fn title(name: &str) -> String {
             if inside { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() }
         })
         .collect()
+}
+
+/// A time as the API writes it: seconds, UTC.
+pub fn time(microseconds: i64) -> String {
+    match jiff::Timestamp::from_microsecond(microseconds) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => String::new(),
+    }
 }
 
 #[cfg(test)]

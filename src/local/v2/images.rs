@@ -82,14 +82,6 @@ struct Page {
     next: Option<String>,
 }
 
-/// A time as the API writes it: seconds, UTC.
-pub fn time(microseconds: i64) -> String {
-    match jiff::Timestamp::from_microsecond(microseconds) {
-        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        Err(_) => String::new(),
-    }
-}
-
 /// `POST /v2/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
     let body = asked.json(service.settings.limits.json_bytes).await?;

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::fields::is_uuid;
 use super::python;
+use super::python::is_uuid;
 use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
 use crate::local::service::Service;

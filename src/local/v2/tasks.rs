@@ -7,9 +7,9 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::fields::is_uuid;
-use super::images::time;
+use super::fields::time;
 use super::page::Page;
+use super::python::is_uuid;
 use super::query::pairs;
 use super::schemas::TASK;
 use crate::local::answer::{Payload, json as as_json};

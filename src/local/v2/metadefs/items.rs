@@ -6,14 +6,14 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::namespaces::{path, unprotected};
-use super::{body, enforce, namespace, property, put_times, read, string};
+use super::body::{body, enforce, namespace, path, put_times, read, string, unprotected};
+use super::property;
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Direction, Item, ItemKind, Namespace, Session, now};
 use crate::local::request::Asked;
 use crate::local::service::Service;
-use crate::local::v2::images::time;
+use crate::local::v2::fields::time;
 use crate::local::v2::page::Page;
 use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::{ASSOCIATION, OBJECT, PROPERTY, Schema, TAG, TAGS};
