@@ -20,6 +20,9 @@
 //! | [`v2`] | Images API v2: requests and answers |
 //! | [`filter`] | what a filter of a list asks of an image |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
+//! | [`status`] | where an image is in its life |
+//! | [`inspect`] | what its bytes are |
+//! | [`serve_data`] | its data on the way out |
 //! | [`import`] | how data gets in while nobody waits |
 //! | [`turns`] | a few imports at a time |
 //! | [`aside`] | work that waits on a disk |
@@ -47,6 +50,7 @@ mod failure;
 mod filter;
 pub mod identity;
 mod import;
+mod inspect;
 mod pipeline;
 mod policy;
 mod protection;
@@ -54,9 +58,11 @@ mod quota;
 mod registry;
 mod request;
 mod run;
+mod serve_data;
 mod server;
 mod service;
 mod settings;
+mod status;
 mod store;
 mod sweep;
 mod turns;

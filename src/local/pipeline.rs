@@ -3,27 +3,26 @@
 //! taken), store (`saving`), what the bytes are, and then `active`. On failure
 //! it is `queued` again and no data stays.
 
-use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
-use url::Url;
 use uuid::Uuid;
 
 use super::aside::aside;
 use super::caller::Caller;
 use super::failure::{Failure, Result, storage};
+use super::inspect::inspect;
 use super::policy::Target;
 use super::protection::Act;
 use super::quota::Room;
-use super::registry::{FileRow, FileState, Image, Session, Status};
+use super::registry::{FileState, Image, Session, Status};
 use super::request::Body;
 use super::service::Service;
-use super::store::{Blocks, Download, Store, Written};
-use super::web_download::{Reading, Remote};
-use crate::disk_format::{self, Danger, DiskFormat, Inspection};
+use super::status::{go_to, kill, requeue, to_status};
+use super::store::{Blocks, Store, Written};
+use super::web_download::Reading;
 
 /// Policy and protected properties: whether the caller may make this image.
 pub fn admit(service: &Service, caller: &Caller, image: &Image) -> Result<()> {
@@ -347,182 +346,5 @@ impl<'a> Upload<'a> {
             Status::Killed => kill(session, &self.image.id),
             _ => requeue(session, &self.image.id),
         });
-    }
-}
-
-/// Lets an image go to its next status, if it may and has the formats that this takes.
-pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
-    let from = image.status;
-    to_status(image, next)?;
-    check_formats(image, from).inspect_err(|_| image.status = from)
-}
-
-fn to_status(image: &mut Image, next: Status) -> Result<()> {
-    if !image.status.leads_to(next) {
-        return Err(Failure::conflict(format!(
-            "Image status transition from {} to {} is not allowed",
-            image.status.name(),
-            next.name()
-        )));
-    }
-    image.status = next;
-    Ok(())
-}
-
-/// Refuses (400) an image that is to have data and does not say of what formats.
-fn check_formats(image: &Image, from: Status) -> Result<()> {
-    let takes_data = matches!(image.status, Status::Saving | Status::Active | Status::Importing);
-    if !takes_data || !matches!(from, Status::Queued | Status::Uploading) {
-        return Ok(());
-    }
-    let missing = match (&image.disk_format, &image.container_format) {
-        (None, None) => "Properties disk_format, container_format must be set prior to saving data.",
-        (None, Some(_)) => "Property disk_format must be set prior to saving data.",
-        (Some(_), None) => "Property container_format must be set prior to saving data.",
-        (Some(_), Some(_)) => return Ok(()),
-    };
-    Err(Failure::bad_request(missing))
-}
-
-/// Marks an image whose data will not come, and that is not to be tried again.
-pub fn kill(session: &Session, id: &str) -> Result<()> {
-    let Some(mut image) = session.image(id)? else { return Ok(()) };
-    if matches!(image.status, Status::Queued | Status::Saving) {
-        image.status = Status::Killed;
-        session.save(&mut image)?;
-    }
-    Ok(())
-}
-
-/// The files that have an image's data, with the sums of their blocks.
-pub fn stored(session: &Session, id: &str) -> Result<Vec<(FileRow, Vec<u8>)>> {
-    let mut stored = Vec::new();
-    for file in session.files(id, FileState::Stored)? {
-        let sums = session.sums(&file.id)?.unwrap_or_default();
-        stored.push((file, sums));
-    }
-    Ok(stored)
-}
-
-/// The bytes of an image from `start` up to but not including `end`: from the
-/// first of its files that can be read.
-pub async fn download(
-    service: &Arc<Service>,
-    id: &str,
-    files: Vec<(FileRow, Vec<u8>)>,
-    start: u64,
-    end: u64,
-) -> Result<Download> {
-    let (service, id) = (Arc::clone(service), id.to_owned());
-    aside(move || {
-        let mut last = Failure::internal("the image has no data file");
-        // What is lost or damaged in one store may be whole in another.
-        for (file, sums) in files {
-            let stored = service.store(&file.store)?.data(&file.id, file.size.unwrap_or_default(), sums);
-            match stored.and_then(|stored| Download::begin(stored, start, end)) {
-                Ok(download) => return Ok(download),
-                // Deleted since we looked.
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && service.read(|session| Ok(session.image(&id)?.is_none()))? =>
-                {
-                    return Err(Failure::not_found(format!("No image found with ID {id}")));
-                }
-                Err(error) => last = Failure::internal(format!("the store: {error}")),
-            }
-        }
-        Err(last)
-    })
-    .await
-}
-
-/// The data of an image that is in no store of ours, and how many bytes it has.
-pub async fn remote(service: &Service, image: &Image, location: &str) -> Result<(Remote, u64)> {
-    let settings = &service.settings;
-    let uri = Url::parse(location).map_err(|e| Failure::internal(format!("the location of an image: {e}")))?;
-    let reading = Reading::begin(&settings.web_download, &uri, settings.limits.stall).await;
-    let reading = reading.map_err(|failure| match failure.status {
-        StatusCode::NOT_FOUND => Failure::not_found("HTTP datastore could not find image at URI."),
-        _ => {
-            let words = "Remote server where the image is present is unavailable.";
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, words).logged(failure.cause().to_owned())
-        }
-    })?;
-    let size = reading.length.or(image.size).unwrap_or_default();
-    Ok((Remote::begin(reading, size), size))
-}
-
-/// Lets an image wait again whose data was on its way, and will not come.
-pub fn requeue(session: &Session, id: &str) -> Result<()> {
-    let Some(mut image) = session.image(id)? else { return Ok(()) };
-    if matches!(image.status, Status::Saving | Status::Uploading) {
-        back_to_queued(&mut image);
-        session.save(&mut image)?;
-    }
-    Ok(())
-}
-
-/// What an image is again when its data did not come.
-pub fn back_to_queued(image: &mut Image) {
-    image.status = Status::Queued;
-    image.size = None;
-    image.virtual_size = None;
-}
-
-/// Looks into the data: what it is must be what was declared, and safe to
-/// hand on. Answers with the size of the disk in it. What is inside a container
-/// is not looked into, as Glance does not.
-pub fn inspect(data: impl Read + Seek, image: &Image, size: u64) -> Result<Option<u64>> {
-    if image.container_format.as_deref() != Some("bare") {
-        return Ok(None);
-    }
-    let declared = image.disk_format.as_deref().unwrap_or_default();
-    let found = disk_format::inspect(BufReader::new(data)).map_err(storage)?;
-    // A bootable ISO may be an ISO, but not whatever one likes.
-    let is_bootable_iso = found.format == DiskFormat::Iso && found.partition_table.is_some();
-    if found.dangers.contains(&Danger::SeveralFormats) || (is_bootable_iso && declared == "raw") {
-        return Err(Failure::unsupported_media_type("Multiple formats detected in the data"));
-    }
-    let seen = glance_sees(&found);
-    let virtual_size = if seen == declared {
-        found.virtual_size
-    } else if declared == "raw" {
-        // Taken at its word: the disk is what the bytes are.
-        Some(size)
-    } else if seen == "raw" && !RECOGNISED.contains(&declared) {
-        None
-    } else {
-        let words = format!("Image disk_format {declared} does not match stream data {seen}");
-        return Err(Failure::unsupported_media_type(words));
-    };
-    // Of these Glance knows nothing; and the boot sector of a kernel may be anything.
-    let is_kernel = seen == "gpt" && matches!(declared, "aki" | "ari");
-    let is_harmless = |danger: &Danger| match danger {
-        Danger::MarkedCorrupt | Danger::Parent => true,
-        Danger::Malformed => found.format == DiskFormat::Vhd,
-        _ => is_kernel,
-    };
-    match found.dangers.iter().all(is_harmless) {
-        true => Ok(virtual_size.filter(|size| *size > 0)),
-        false => Err(Failure::unsupported_media_type("Image failed safety checks")),
-    }
-}
-
-/// The formats that Glance recognises.
-const RECOGNISED: [&str; 10] = ["raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "qed", "iso", "gpt", "luks"];
-
-/// What Glance calls the data.
-fn glance_sees(found: &Inspection) -> &'static str {
-    match found.format {
-        DiskFormat::Luks => "luks",
-        DiskFormat::Qed => "qed",
-        DiskFormat::Qcow2 => "qcow2",
-        DiskFormat::Vmdk => "vmdk",
-        DiskFormat::Vhd => "vhd",
-        DiskFormat::Vhdx => "vhdx",
-        DiskFormat::Vdi => "vdi",
-        DiskFormat::Iso => "iso",
-        _ if found.partition_table.is_some() => "gpt",
-        _ => "raw",
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::aside::aside;
 use super::failure::{Failure, Result, storage};
-use super::import::{TASK, release, stores_of};
-use super::pipeline::requeue;
+use super::import::lock::{TASK, release, stores_of};
 use super::registry::{FileRow, FileState, Status, TaskStatus};
 use super::service::Service;
+use super::status::requeue;
 
 impl Service {
     /// Undoes what processes that are no more had in hand.

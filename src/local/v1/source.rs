@@ -16,6 +16,7 @@ use crate::local::pipeline::{self, Destination, Feed, Terms};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
 use crate::local::service::Service;
+use crate::local::status;
 use crate::local::web_download::{Reading, Way};
 
 /// What a request says of the data: more than one is refused, but not before
@@ -209,7 +210,7 @@ async fn copy(service: &Arc<Service>, caller: &Arc<Caller>, id: &str, store: Str
 async fn kill(service: &Arc<Service>, id: &str) {
     let id = id.to_owned();
     // What cannot be marked now is told all the same.
-    let _ = service.write(move |_, session| pipeline::kill(session, &id)).await;
+    let _ = service.write(move |_, session| status::kill(session, &id)).await;
 }
 
 /// A failure of the data in v1's words. The image is killed, but where another has it in hand.
