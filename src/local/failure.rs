@@ -78,8 +78,8 @@ impl Failure {
         Failure::new(StatusCode::CONFLICT, explanation)
     }
 
-    /// 403 or 409 in the words that webob has for it, followed by `detail`: how
-    /// Glance says some of its refusals.
+    /// A failure in the words that webob has for its status, followed by `detail`:
+    /// how Glance says some of its refusals, of 403, 409, 415 and 416.
     pub fn detailed(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let explanation = match status {
             StatusCode::FORBIDDEN => "Access was denied to this resource.",

@@ -1,7 +1,7 @@
 //! How an image comes to be, each step its own gate: policy, protected
 //! properties, quota, registry (reserved as `queued` before any byte is
 //! taken), store (`saving`), what the bytes are, and then `active`. On failure
-//! it is `queued` again and no data stays.
+//! no data stays, and it is `queued` again or, as v1 wants it, `killed`.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::quota::Room;
 use super::registry::{FileState, Image, Session, Status};
 use super::request::Body;
 use super::service::Service;
-use super::status::{go_to, kill, requeue, to_status};
+use super::status::{filled, go_to, kill, requeue, to_status};
 use super::store::{Blocks, Store, Written};
 use super::web_download::Reading;
 
@@ -56,15 +56,11 @@ pub fn delete(service: &Service, find: impl FnOnce(&Session) -> Result<Image>) -
         let id = &image.id;
         let mut files = session.files(id, FileState::Stored)?;
         files.extend(session.files(id, FileState::Staged)?);
-        for file in &files {
-            session.discard_file(&file.id, service.run.id())?;
-        }
+        session.discard_files(&files, service.run.id())?;
         session.delete(&image)?;
         Ok::<_, Failure>(files)
     })?;
-    for file in files {
-        service.remove(service.store_of(&file)?, &file.id);
-    }
+    service.remove_files(&files);
     Ok(())
 }
 
@@ -81,14 +77,24 @@ pub enum Destination {
 /// not come as it should.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// How many bytes are to come.
+    /// How many bytes are to come, as the client says: signed, for it may say less
+    /// than none, and then any data is too much.
     pub declared: Option<i128>,
     /// What the client said before of the data, which must be true of it.
     pub facts: Facts,
     /// Whether the disk format counts: it must be known, and be that of the data.
     pub inspected: bool,
-    /// What an image is whose data failed: `queued`, to be tried again, or `killed`.
-    pub failed: Status,
+    /// What becomes of an image whose data failed.
+    pub failed: Failed,
+}
+
+/// What becomes of an image whose data failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// It is `queued`, to be tried again.
+    Queued,
+    /// It is `killed`, and stays so.
+    Killed,
 }
 
 /// What a client said of the data. What is `None` was not said.
@@ -327,13 +333,12 @@ impl<'a> Upload<'a> {
             {
                 return Err(gone());
             }
-            image.size = Some(written.size);
-            if state == FileState::Stored {
-                image.status = Status::Active;
-                image.virtual_size = virtual_size;
-                image.checksum = Some(written.md5.clone());
-                image.os_hash_algo = Some("sha512".to_owned());
-                image.os_hash_value = Some(written.sha512.clone());
+            match state {
+                FileState::Stored => {
+                    filled(&mut image, written, virtual_size);
+                    image.status = Status::Active;
+                }
+                _ => image.size = Some(written.size),
             }
             session.save(&mut image)?;
             Ok(())
@@ -343,8 +348,8 @@ impl<'a> Upload<'a> {
     /// Leaves an image as the terms say, and no data.
     fn undo(&self) {
         self.service.discard(self.store, &self.file, |session| match self.terms.failed {
-            Status::Killed => kill(session, &self.image.id),
-            _ => requeue(session, &self.image.id),
+            Failed::Killed => kill(session, &self.image.id),
+            Failed::Queued => requeue(session, &self.image.id),
         });
     }
 }

@@ -101,9 +101,19 @@ impl Service {
 
     /// Removes a file that the registry calls garbage, and then its row. What
     /// fails is tried again by the next sweep.
-    pub(super) fn remove(&self, store: &Store, file: &str) {
+    fn remove(&self, store: &Store, file: &str) {
         if store.remove(file).is_ok() {
             let _ = self.registry.write(|session| session.forget_file(file).map_err(Failure::from));
+        }
+    }
+
+    /// Removes files that the registry calls garbage, as [`Service::remove`] does.
+    /// Those of a store that is not set up any more stay until it is again.
+    pub(super) fn remove_files(&self, files: &[FileRow]) {
+        for file in files {
+            if let Ok(store) = self.store_of(file) {
+                self.remove(store, &file.id);
+            }
         }
     }
 

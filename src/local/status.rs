@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Result};
 use super::registry::{Image, Session, Status};
+use super::store::Written;
 
 /// Lets an image go to its next status, if it may and has the formats that this takes.
 pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
@@ -63,4 +64,14 @@ pub fn back_to_queued(image: &mut Image) {
     image.status = Status::Queued;
     image.size = None;
     image.virtual_size = None;
+}
+
+/// What an image is once it has its data: what was written, with a disk of
+/// `virtual_size` bytes in it.
+pub fn filled(image: &mut Image, written: &Written, virtual_size: Option<u64>) {
+    image.size = Some(written.size);
+    image.virtual_size = virtual_size;
+    image.checksum = Some(written.md5.clone());
+    image.os_hash_algo = Some("sha512".to_owned());
+    image.os_hash_value = Some(written.sha512.clone());
 }

@@ -49,11 +49,7 @@ impl Service {
         }
         swept.extend(sweep_imports(self)?);
         // What this process could not remove before, perhaps it can now.
-        for file in self.read(|session| Ok(session.unsettled(self.run.id(), FileState::Garbage)?))? {
-            if let Ok(store) = self.store_of(&file) {
-                self.remove(store, &file.id);
-            }
-        }
+        self.remove_files(&self.read(|session| Ok(session.unsettled(self.run.id(), FileState::Garbage)?))?);
         Ok(swept)
     }
 }
@@ -80,18 +76,12 @@ fn sweep_imports(service: &Service) -> Result<Vec<String>> {
             if image.status == Status::Importing {
                 garbage.extend(session.files(&image.id, FileState::Stored)?);
             }
-            for file in &garbage {
-                session.discard_file(&file.id, service.run.id())?;
-            }
+            session.discard_files(&garbage, service.run.id())?;
             release(&mut image, &stores_of(&task), true);
             session.save(&mut image)?;
             Ok::<_, Failure>(garbage)
         })?;
-        for file in garbage {
-            if let Ok(store) = service.store_of(&file) {
-                service.remove(store, &file.id);
-            }
-        }
+        service.remove_files(&garbage);
         service.run.forget(&run);
         swept.push(format!("image {}: an unfinished import", task.image_id));
     }

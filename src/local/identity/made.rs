@@ -3,13 +3,14 @@
 //! all processes on the same data know the same ones.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::directory::ApplicationCredential;
+use super::kept;
 use super::reply::{Refusal, Result};
 use crate::error::{self, Error};
 
@@ -67,11 +68,7 @@ impl Made {
         let mut entries = self.read().map_err(failed)?;
         let done = change(&mut entries)?;
         let bytes = serde_json::to_vec(&entries).map_err(|e| io(e.into()))?;
-        let directory = path.parent().unwrap_or(Path::new("."));
-        // The system gives a temporary file to its owner alone: 0600.
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(io)?;
-        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-        file.persist(path).map_err(|e| io(e.error))?;
+        kept::write(path, &bytes, true).map_err(io)?;
         Ok(done)
     }
 }

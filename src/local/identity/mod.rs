@@ -12,12 +12,14 @@
 //! | [`tokens`] | those that are good now |
 //! | [`application_credentials`] | the keys that users make, asked for and taken back |
 //! | [`made`] | where those are kept |
+//! | [`kept`] | files of secrets |
 //! | [`look_up`] | what can be looked up |
 //! | [`reply`] | answers and errors in Keystone's words |
 
 mod application_credentials;
 mod asked;
 pub mod directory;
+mod kept;
 mod keystone;
 mod look_up;
 pub mod made;

@@ -26,7 +26,7 @@ use super::failure::{Failure, Result, storage};
 use super::inspect::inspect;
 use super::registry::{FileRow, FileState, Image, Session, Status, TaskStatus};
 use super::service::Service;
-use super::status::go_to;
+use super::status::{filled, go_to};
 use super::store::{Incoming, Store, Written};
 use super::web_download::Reading;
 use lock::{FAILED, IMPORTING, TASK, put, release, take};
@@ -81,11 +81,7 @@ impl Import {
         let outcome = begun.and_then(|()| self.bring_all(service, &mut made));
         let settled = service.registry.write(|session| self.settle(service, session, &outcome, &made));
         // What cannot be undone now is swept when the service starts again.
-        for file in settled.unwrap_or_default() {
-            if let Ok(store) = service.store_of(&file) {
-                service.remove(store, &file.id);
-            }
-        }
+        service.remove_files(&settled.unwrap_or_default());
     }
 
     /// The image, if it is still this import's.
@@ -259,11 +255,7 @@ impl Import {
                     return Err(Failure::conflict("Image has been deleted, aborting import."));
                 }
                 if self.source != Source::Copy {
-                    image.size = Some(written.size);
-                    image.virtual_size = virtual_size;
-                    image.checksum = Some(written.md5.clone());
-                    image.os_hash_algo = Some("sha512".to_owned());
-                    image.os_hash_value = Some(written.sha512.clone());
+                    filled(&mut image, &written, virtual_size);
                     if activate {
                         image.status = Status::Active;
                     }
@@ -339,9 +331,7 @@ impl Import {
             let result = json!({"image_id": self.image});
             session.save_task(&self.task, TaskStatus::Success, Some(&result), &copied(size))?;
         }
-        for file in &garbage {
-            session.discard_file(&file.id, service.run.id())?;
-        }
+        session.discard_files(&garbage, service.run.id())?;
         if let Ok(mut image) = self.image(session) {
             release(&mut image, &self.stores, outcome.is_err());
             session.save(&mut image)?;

@@ -12,7 +12,7 @@ use super::headers::Meta;
 use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
-use crate::local::pipeline::{self, Destination, Feed, Terms};
+use crate::local::pipeline::{self, Destination, Failed, Feed, Terms};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
 use crate::local::service::Service;
@@ -115,7 +115,7 @@ impl Sources {
         }
         let caller = Arc::clone(&asked.caller);
         let id = image.id.clone();
-        let terms = Terms { declared: None, facts: Meta::facts(&image), inspected: false, failed: Status::Killed };
+        let terms = Terms { declared: None, facts: Meta::facts(&image), inspected: false, failed: Failed::Killed };
         if self.body {
             check_formats(service, &image)?;
             let store = store?;

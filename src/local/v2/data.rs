@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use super::query;
 use crate::local::answer::{Payload, no_content};
 use crate::local::failure::{Failure, Result};
-use crate::local::pipeline::{self, Destination, Facts, Feed, Terms};
+use crate::local::pipeline::{self, Destination, Facts, Failed, Feed, Terms};
 use crate::local::registry::{Image, Status};
 use crate::local::request::Asked;
 use crate::local::serve_data;
@@ -42,7 +42,7 @@ pub async fn stage(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
 }
 
 fn terms(declared: Option<i128>) -> Terms {
-    Terms { declared, facts: Facts::default(), inspected: true, failed: Status::Queued }
+    Terms { declared, facts: Facts::default(), inspected: true, failed: Failed::Queued }
 }
 
 /// Data is `application/octet-stream` and nothing else.

@@ -95,7 +95,7 @@ pub async fn delete_copy(
             session.save(&mut image)?;
             Ok(file)
         })?;
-        service.remove(service.store(&file.store)?, &file.id);
+        service.remove_files(&[file]);
         Ok(())
     })
     .await?;
