@@ -1,41 +1,46 @@
 //! The local image service: a whole Glance, for one machine.
 //!
 //! ```text
-//! server -> {v1, v2} -> pipeline -> access -> {policy, registry, store}
-//!    \-> caller (whose token is it?) <- identity (who is there?)
+//! server -> {v1, v2} -> {pipeline, import, serve_data} -> access -> service -> {policy, registry, store}
+//!    \-> identity (whose token is it, who is there?)
 //! ```
+//!
+//! Each room knows only rooms below it, and `failure` knows nobody. This list goes
+//! from the top to the bottom.
 //!
 //! | room | what it is for |
 //! | --- | --- |
-//! | [`service`] | what it is made of |
-//! | [`sweep`] | what dead processes left behind is undone |
-//! | [`server`] | connections, who asks, the request log |
-//! | [`connection`] | that of a client, which may be slow, but not for ever |
-//! | [`request`] | what is asked, and its body, read within limits |
-//! | [`answer`] | what an answer is made of |
-//! | [`identity`] | Identity API v3: signing in, and who there is |
 //! | [`config`] | the configuration file of `rimg serve` |
-//! | [`versions`] | which versions of the Images API there are |
+//! | [`server`] | the door: who asks, which API answers, the request log |
+//! | [`sweep`] | what dead processes had in hand is undone |
 //! | [`v1`] | Images API v1: headers and answers |
 //! | [`v2`] | Images API v2: requests and answers |
-//! | [`filter`] | what a filter of a list asks of an image |
+//! | [`identity`] | Identity API v3: signing in, and who there is |
+//! | [`versions`] | which versions of the Images API there are |
 //! | [`pipeline`] | how an image comes to be, gate by gate |
-//! | [`status`] | where an image is in its life |
-//! | [`inspect`] | what its bytes are |
-//! | [`serve_data`] | its data on the way out |
 //! | [`import`] | how data gets in while nobody waits |
-//! | [`turns`] | a few imports at a time |
-//! | [`aside`] | work that waits on a disk |
-//! | [`web_download`] | from where on the web |
+//! | [`serve_data`] | how data gets out |
 //! | [`access`] | what a caller may do to an image |
-//! | [`caller`] | who asks |
-//! | [`policy`] | Glance's rules |
-//! | [`protection`] | which roles may touch which properties |
+//! | [`service`] | what a service is made of |
+//! | [`settings`] | how it is set up |
+//! | [`status`] | where an image is in its life |
+//! | [`inspect`] | what the bytes of an image are |
+//! | [`filter`] | what a filter of a list asks of an image |
 //! | [`quota`] | how much of what |
+//! | [`protection`] | which roles may touch which properties |
+//! | [`policy`] | Glance's rules |
 //! | [`registry`] | all metadata |
+//! | [`webob`] | the pages that tell of a failure |
+//! | [`answer`] | what an answer is made of |
+//! | [`request`] | what is asked, and by whom |
+//! | [`connection`] | clients may be slow, but not for ever |
+//! | [`web_download`] | data on the web, from where that is allowed |
+//! | [`turns`] | imports are worked on a few at a time |
+//! | [`aside`] | work that waits on a disk |
 //! | [`store`] | all data |
+//! | [`run`] | which processes are at work |
+//! | [`caller`] | who asks |
 //! | [`failure`] | what went wrong, in Glance's words |
-//! | [`webob`] | the pages that tell it |
 //!
 //! It shares nothing with the client but words for errors, digests and disk
 //! formats, so that the one checks the other over a real socket.
