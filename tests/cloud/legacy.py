@@ -539,13 +539,13 @@ keystone = (cloud / "state/databases").read_text().split()[0]
 real = Place("glance", keystone, (cloud / "state/legacy/url").read_text().strip())
 mine = serve(real)
 places = [real, mine]
-images = set(re.findall(r"\{(\w+)\}", REQUESTS.read_text())) - set(real.words) - {"web", "tag", "none", "closed", "started"}
+images = set(re.findall(r"\{(\w+)\}", REQUESTS.read_text())) - set(real.words) - {"web", "long", "tag", "none", "closed", "started"}
 with socket.create_server(("127.0.0.1", 0)) as free:
     closed = free.getsockname()[1]
 for place in places:
     for word in sorted(images):
         place.words[word] = str(uuid.uuid5(uuid.NAMESPACE_URL, tag + word))
-    place.words |= {"tag": tag, "started": started, "none": str(uuid.uuid5(uuid.NAMESPACE_URL, tag)), "web": f"http://127.0.0.1:{port}",
+    place.words |= {"tag": tag, "started": started, "none": str(uuid.uuid5(uuid.NAMESPACE_URL, tag)), "web": f"http://127.0.0.1:{port}", "long": "x" * 17000,
                     "closed": f"http://127.0.0.1:{closed}"}
     for name, data in DATA.items():
         (place.directory / name).write_bytes(data)
