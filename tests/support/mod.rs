@@ -9,9 +9,6 @@
 //! | `tls.rs`, `proxy.rs` | certificates, and a forward proxy |
 //! | `client.rs` | a bare HTTP client, to prepare and to check |
 
-// Every scenario uses a part of this; which parts depends on the scenarios.
-#![allow(dead_code, unused_imports, missing_docs, clippy::unwrap_used, clippy::expect_used)]
-
 pub mod client;
 pub mod fault;
 pub mod glance;
