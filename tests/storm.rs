@@ -650,6 +650,8 @@ fn prepare(world: &World, plan: &Plan, script: Script, deed: &Deed) {
 struct Tally {
     ends: BTreeMap<i32, usize>,
     met: usize,
+    /// A try that failed was followed by another.
+    retried: usize,
     again: usize,
 }
 
@@ -717,6 +719,7 @@ fn one(world: &World, plan: &Plan, tally: &Mutex<Tally>) -> Result<(), String> {
         let mut tally = tally.lock().unwrap();
         *tally.ends.entry(code).or_default() += 1;
         tally.met += usize::from(met > 0);
+        tally.retried += usize::from(outcome.stderr().contains("trying again in"));
     }
     first.map_err(|wrong| format!("{wrong}\n{}", shown()))?;
 
@@ -960,15 +963,23 @@ fn in_a_storm_nothing_wrong_is_a_success() {
     let wrong = wrong.into_inner().unwrap();
     if count.is_some() {
         let seconds = begun.elapsed().as_secs();
-        let (ends, met, again, longest) = (&tally.ends, tally.met, tally.again, longest.into_inner());
+        let (ends, longest) = (&tally.ends, longest.into_inner());
+        let Tally { met, retried, again, .. } = tally;
         let _ = writeln!(
             std::io::stderr(),
-            "{runs} runs in {seconds} s, {met} met a fault of a service, {again} repeated; by exit code: {ends:?}; \
+            "{runs} runs in {seconds} s, {met} met a fault of a service, {retried} tried again, {again} repeated; by exit code: {ends:?}; \
              the longest took {longest} ms; {} are wrong",
             wrong.len()
         );
     }
     assert!(wrong.is_empty(), "{} runs are wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+    // Where nothing goes wrong, nothing is tested.
+    if runs >= 60 {
+        let Tally { ends, met, retried, .. } = &tally;
+        assert!(*met > 0, "no run of {runs} met a fault");
+        assert!(*retried > 0, "no run of {runs} tried again");
+        assert!(ends.contains_key(&0) && ends.contains_key(&1), "{runs} runs ended only so: {ends:?}");
+    }
 }
 
 /// A world with a second clouds.yaml, in which silence ends after a second.
