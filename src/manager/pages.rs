@@ -3,7 +3,7 @@
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{Entry, complete, help};
+use super::{Entry, parsers};
 
 /// Every page: its file name and its text (roff).
 pub fn manual(entries: &'static [Entry]) -> std::io::Result<Vec<(String, Vec<u8>)>> {
@@ -12,7 +12,7 @@ pub fn manual(entries: &'static [Entry]) -> std::io::Result<Vec<(String, Vec<u8>
         let parser = (entry.parser)().bin_name(format!("rimg {}", entry.words));
         pages.push(command_page(parser, &page_name(entry.words), siblings(entries, entry.words))?);
     }
-    pages.push(command_page(complete::parser(), "rimg-complete", Vec::new())?);
+    pages.push(command_page(parsers::of_complete(), "rimg-complete", Vec::new())?);
     Ok(pages)
 }
 
@@ -34,13 +34,13 @@ fn group(words: &str) -> Vec<&str> {
 }
 
 fn main_page(entries: &'static [Entry]) -> std::io::Result<Vec<u8>> {
-    let parser = help::root(entries).mut_args(|arg| arg.hide_short_help(false));
+    let parser = parsers::root(entries).mut_args(|arg| arg.hide_short_help(false));
     let mut page = Page::begin(parser, "rimg", "OpenStack images from the shell")?;
     page.section("COMMANDS");
     for entry in entries {
         page.item(
             &format!("rimg {}", entry.words),
-            &format!("{}; see {}(1)", help::about(entry), page_name(entry.words)),
+            &format!("{}; see {}(1)", parsers::about(entry), page_name(entry.words)),
         );
     }
     page.item("rimg complete", "Print a completion script for a shell; see rimg-complete(1)");
