@@ -5,6 +5,7 @@ mod cleanup;
 mod create;
 mod download;
 mod fetch;
+mod maker;
 mod upload;
 mod v1;
 mod v2;

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::V2;
-use super::wire::{PAGE, fields, listed, page_of};
+use super::wire::{PAGE, page_of};
 use crate::error::{Error, Kind, Result};
 use crate::glance::wire::metadefs as wire;
+use crate::glance::wire::{fields, listed};
 use crate::http::{Answer, Request};
 use crate::image::Fields;
 use crate::service::{Item, Metadefs, NamespaceFilter};

@@ -6,9 +6,11 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::api::{Api, is_uuid, only};
-use super::create::{self, Maker};
+use super::create;
 use super::download;
+use super::maker::Maker;
 use super::wire::v2 as wire;
+use super::wire::{fields, listed};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request};
 use crate::image::{Changes, Draft, External, Fields, Filter, Image, UseAs};
@@ -43,12 +45,12 @@ impl V2 {
         if let Some(body) = body {
             request = request.json(body);
         }
-        wire::fields(self.api.http.send(request).await?.ok().await?.json().await?)
+        fields(self.api.http.send(request).await?.ok().await?.json().await?)
     }
 
     /// Asks for many things that come on one page, under `key`.
     async fn listed(&self, parts: &[&str], key: &str) -> Result<Vec<Fields>> {
-        wire::listed(self.api.call(Method::GET, parts).await?.json().await?, key)
+        listed(self.api.call(Method::GET, parts).await?.json().await?, key)
     }
 
     /// One page of a list: its images, and the marker of the next.
