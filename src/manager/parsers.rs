@@ -133,3 +133,17 @@ pub fn lines<'w>(rows: impl IntoIterator<Item = (&'w str, String)>) -> String {
     let width = rows.iter().map(|(words, _)| words.len()).max().unwrap_or(0);
     rows.into_iter().map(|(words, about)| format!("  {words:width$}  {about}\n")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_plain_names_can_be_completed() {
+        assert_eq!(command_name("openstack").unwrap(), "openstack");
+        for name in ["", "-x", "a b", "$(x)", "a;b"] {
+            assert!(command_name(name).is_err(), "{name}");
+        }
+    }
+}

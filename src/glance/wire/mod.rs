@@ -37,3 +37,17 @@ pub fn malformed() -> Error {
     Error::new(Kind::Unavailable, "the image service answered with something else than was asked for")
         .next("check that the endpoint is Glance itself, not a web page or a proxy")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_as_told_is_refused() {
+        assert!(texts(&json!([1])).is_err());
+        assert!(fields(json!([])).is_err());
+        assert!(listed(json!({"other": []}), "images").is_err());
+    }
+}
