@@ -5,7 +5,7 @@
 //! relatives, [`vendors`] knows the public clouds, [`clouds`] merges all of
 //! them, and [`config`] is the result: one [`CloudConfig`] in which every
 //! value remembers where it came from. Then signing in: [`auth`] holds the
-//! plug-ins, [`session`] asks Keystone, [`catalog`] knows where services are, and
+//! plug-ins, [`sign_in`] asks Keystone, [`session`] is what comes of it, [`catalog`] knows where services are, and
 //! [`token_cache`] keeps what Keystone said for the next run.
 //! And the other way: [`entry`] adds clouds to a file, [`openrc`] writes one for a shell.
 
@@ -18,6 +18,7 @@ mod files;
 pub mod openrc;
 pub mod options;
 mod session;
+mod sign_in;
 pub mod surroundings;
 pub mod token_cache;
 mod vendors;
