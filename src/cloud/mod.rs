@@ -25,7 +25,7 @@ mod vendors;
 
 pub use catalog::Place;
 pub use clouds::{LOCAL, cloud_names, load};
-pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting, Tls};
+pub use config::{CloudConfig, Interface, Origin, ServiceConfig, Setting};
 pub use entry::{Entry, add};
 pub use options::Flags;
 pub use session::Session;

@@ -53,7 +53,7 @@ impl SignIn {
                     auth::auth_url(&config)?,
                     token_request(&methods, scope.as_ref()),
                     tls.verify,
-                    [file(&tls.cacert), file(&tls.cert), file(&tls.key)],
+                    [file(&tls.ca), file(&tls.cert), file(&tls.key)],
                 ]);
                 let slot = Slot::of(directory, &shape);
                 let unusable = |e: &std::io::Error| format!("no token cache in `{}`: {e}", directory.display());

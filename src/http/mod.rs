@@ -30,7 +30,7 @@ pub use tls::Tls;
 pub use trace::shown_url;
 
 use crate::error::{Error, Kind, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::log::{Level, Log};
 use crate::transfer::Meter;
 use redirect::{drop_secrets, same_service};
@@ -179,9 +179,7 @@ impl Http {
 
     /// Does long work on a thread of its own, unless interrupted.
     pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || done.send(work()));
-        self.or_interrupted(async { outcome.await.unwrap_or_else(|_| Err(Error::interrupted())) }).await
+        self.or_interrupted(interrupt::aside(work)).await
     }
 
     async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -245,7 +245,7 @@ fn given<'a>(flags: &'a Flags, surroundings: &'a Surroundings, flag: &str) -> Op
 /// Checks what would otherwise be found out late, and says what is odd.
 fn finish(mut config: CloudConfig) -> Result<CloudConfig> {
     let tls = config.tls()?;
-    if !tls.verify && tls.cacert.is_some() {
+    if !tls.verify && tls.ca.is_some() {
         config.warnings.push("the server's certificate is not checked, so `cacert` has no effect".to_owned());
     }
     let version = config.settings.get("image_api_version");

@@ -38,7 +38,7 @@ impl ImageCache for V2 {
             let name = HeaderName::from_static("x-image-cache-clear-target");
             request = request.header(name, HeaderValue::from_static(target));
         }
-        there(self.api.http.send(request).await?.ok().await).map(drop)
+        there(self.api.send(request).await).map(drop)
     }
 
     async fn cache_nodes(&self, image: &str) -> Result<Vec<String>> {

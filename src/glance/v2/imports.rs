@@ -54,7 +54,7 @@ impl V2 {
     pub(super) async fn begin(&self, id: &str, import: &Import) -> Result<()> {
         let request =
             self.api.request(Method::POST, self.api.url(&["images", id, "import"])?).json(&wire::import(import));
-        self.api.http.send(request).await?.ok().await.map(drop)
+        self.api.send(request).await.map(drop)
     }
 
     /// Waits until the import just begun has come to an end, and tells on the

@@ -45,7 +45,7 @@ impl V2 {
         if let Some(body) = body {
             request = request.json(body);
         }
-        fields(self.api.http.send(request).await?.ok().await?.json().await?)
+        fields(self.api.send(request).await?.json().await?)
     }
 
     /// Asks for many things that come on one page, under `key`.
@@ -57,7 +57,7 @@ impl V2 {
     async fn page(&self, filter: &Filter, marker: Option<&str>, left: usize) -> Result<(Vec<Image>, Option<String>)> {
         let mut url = self.api.url(&["images"])?;
         url.set_query(Some(&wire::query(filter, marker, left.min(wire::PAGE))));
-        let answer = self.api.http.send(self.api.request(Method::GET, url)).await?.ok().await?;
+        let answer = self.api.send(self.api.request(Method::GET, url)).await?;
         wire::page(answer.json().await?)
     }
 
@@ -195,7 +195,7 @@ impl ImageService for V2 {
         if let Some(patch) = wire::patch(changes) {
             let request = self.api.request(Method::PATCH, self.api.url(&["images", id])?).json(&patch);
             let request = request.header(CONTENT_TYPE, HeaderValue::from_static(wire::PATCH));
-            self.api.http.send(request).await?.ok().await?;
+            self.api.send(request).await?;
         }
         // One by one, so that tags which somebody else adds meanwhile stay.
         for tag in changes.add_tags.iter().filter(|_| !changes.only_these_tags) {
