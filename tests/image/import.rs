@@ -299,7 +299,7 @@ fn a_look_that_fails_does_not_end_the_wait() {
     world.run(import).ok().stdout_is("active\n").stderr_is(BLIND);
 
     let world = staged();
-    world.images().on("GET", "/v2/images/*/tasks").nth(2).close();
+    world.images().on("GET", "/v2/images/*/tasks").nth(2).times(4).close();
     world.run(import).ok().stdout_is("active\n").stderr_has("; the import goes on, looking again\n");
 
     let world = World::new();
@@ -342,7 +342,7 @@ fn an_import_that_was_not_seen_to_end_keeps_its_image() {
     // What has failed is cleaned up after.
     let world = World::new();
     world.file("x.img", b"hello");
-    world.images().on("GET", "/v2/images/*").nth(2).edit(|image| image["status"] = "killed".into());
+    world.images().on("GET", "/v2/images/*").nth(2).always().edit(|image| image["status"] = "killed".into());
     world.run(create.into_iter().chain(["n"])).code(1).stderr_has("error: the import failed: the image is `killed`\n");
     assert!(world.glance().kept("n").is_empty());
 }

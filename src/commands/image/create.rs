@@ -31,7 +31,8 @@ use crate::transfer::{Data, Given, Meter, Rehash};
 /// With --import-method the service imports the data: what is staged
 /// (glance-direct), or what it fetches from --uri (web-download) or from
 /// another region (glance-download). What the cloud does not offer is said
-/// before anything is created.
+/// before anything is created. An import that has not ended in time (--timeout)
+/// goes on, and its image stays.
 ///
 /// With --volume the block storage service makes the image, raw unless
 /// --disk-format is given and private unless said otherwise; the answer comes
