@@ -102,7 +102,12 @@ fn the_prompt_lists_what_can_follow() {
     // What several have in common is written, and none of them is chosen.
     terminal.expect("(rimg) ").type_keys("image delete \t").expect("\ncirros-0.7  cirros-0.6\r\n");
     terminal.expect("(rimg) image delete cirros-0.").type_keys("\x03").expect("(rimg) ");
-    terminal.type_keys("image st\t").expect("\nstage   stores\r\n").type_keys("\x03").expect("(rimg) ");
+    terminal
+        .type_keys("image st\t")
+        .expect("\nstage   stores\r\n")
+        .expect("(rimg) image st")
+        .type_keys("\x03")
+        .expect("(rimg) ");
     terminal.type_keys("image show cirros-0.6 --hu\t").expect("--human-readable ").type_keys("\x03").expect("(rimg) ");
     terminal.type_keys("image list -c Di\t").expect("'Disk Format' ");
     terminal.type_line("-f value --name cirros-0.7").expect("\nraw\r\n").expect("(rimg) ");
