@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::output::{Pages, Table};
 use crate::service::{ImageService, Version, VolumeService};
 use crate::terminal;
-use crate::transfer::{Bar, Data, Meter, Show, Style};
+use crate::transfer::{Bar, Data, Given, Meter, Show, Style};
 
 /// A value of the configuration, and who set it.
 pub struct Configured {
@@ -177,14 +177,14 @@ impl Context {
     /// The data that a command is given: of `file`, of stdin for `-`, of a
     /// stdin that holds data when no file is named. `if_empty` is the step to
     /// take where what is named holds none.
-    pub fn input(&self, file: Option<&str>, if_empty: &str) -> Result<Option<Data>> {
+    pub fn input(&self, file: Option<&str>, if_empty: &str) -> Result<Given> {
         match file {
             Some("-") if !self.has_stdin => {
                 Err(Error::usage("`-` cannot be image data here: stdin has the commands").next("name a file"))
             }
-            None if !self.has_stdin => Ok(None),
-            Some("-") => Data::stdin_required(if_empty).map(Some),
-            Some(path) => Data::file(path, if_empty).map(Some),
+            None if !self.has_stdin => Ok(Given::Nothing),
+            Some("-") => Data::stdin_required(if_empty).map(Given::Data),
+            Some(path) => Data::file(path, if_empty).map(Given::Data),
             None => Data::stdin(),
         }
     }

@@ -70,6 +70,8 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// The request behind it never left: the service has not seen it.
     pub unsent: bool,
+    /// What was waited for has not ended: the service goes on with it.
+    pub goes_on: bool,
 }
 
 impl Error {
@@ -83,6 +85,7 @@ impl Error {
             status: None,
             retry_after: None,
             unsent: false,
+            goes_on: false,
         }
     }
 

@@ -55,6 +55,11 @@ impl Image {
         self.text("container_format")
     }
 
+    /// `public`, `private`, `shared` or `community`.
+    pub fn visibility(&self) -> Option<&str> {
+        self.text("visibility")
+    }
+
     /// Whether the service refuses to delete the image.
     pub fn is_protected(&self) -> bool {
         self.fields.get("protected").and_then(Value::as_bool).unwrap_or_default()

@@ -82,6 +82,15 @@ fn hide(mode: Option<&rustix::termios::Termios>) {
     }
 }
 
+/// Throws away what was typed and has not been read.
+#[cfg(unix)]
+pub fn drop_typed() {
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
+#[cfg(not(unix))]
+pub fn drop_typed() {}
+
 /// Puts the terminal back as it was.
 #[cfg(unix)]
 pub fn restore(mode: Option<rustix::termios::Termios>) {

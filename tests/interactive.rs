@@ -92,3 +92,37 @@ fn the_prompt_ends_when_it_is_told_to() {
     terminal.expect("(rimg) ").signal("TERM");
     terminal.wait().code(143);
 }
+
+#[test]
+fn the_prompt_lists_what_can_follow() {
+    let world = World::new();
+    world.given_image("cirros-0.6", b"data");
+    world.given_image("cirros-0.7", b"data");
+    let mut terminal = world.rimg::<&str>([]).terminal();
+    // What several have in common is written, and none of them is chosen.
+    terminal.expect("(rimg) ").type_keys("image delete \t").expect("\ncirros-0.7  cirros-0.6\r\n");
+    terminal.expect("(rimg) image delete cirros-0.").type_keys("\x03").expect("(rimg) ");
+    terminal
+        .type_keys("image st\t")
+        .expect("\nstage   stores\r\n")
+        .expect("(rimg) image st")
+        .type_keys("\x03")
+        .expect("(rimg) ");
+    terminal.type_keys("image show cirros-0.6 --hu\t").expect("--human-readable ").type_keys("\x03").expect("(rimg) ");
+    terminal.type_keys("image list -c Di\t").expect("'Disk Format' ");
+    terminal.type_line("-f value --name cirros-0.7").expect("\nraw\r\n").expect("(rimg) ");
+    terminal.type_line("image show nope").expect("there is no image").expect("(rimg) ").type_line("exit");
+    terminal.wait().code(0);
+    assert_eq!(world.all_of("cirros-0.6").len() + world.all_of("cirros-0.7").len(), 2);
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_end_the_prompt() {
+    let world = World::new();
+    world.given_image("i", b"data");
+    let mut terminal = world.rimg::<&str>([]).terminal();
+    terminal.expect("(rimg) ").type_bytes(b"image show \xff");
+    terminal.expect("error: what was typed is not UTF-8\r\nhint: type the line again\r\n").expect("(rimg) ");
+    terminal.type_line("image list -f value -c Name").expect("\ni\r\n").expect("(rimg) ").type_line("exit");
+    terminal.wait().code(0);
+}

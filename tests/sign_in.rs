@@ -610,7 +610,7 @@ fn the_catalogue_by_service_type_and_by_hand() {
     world.identity().on("POST", "/v3/auth/tokens").always().edit(renamed);
     world.run(LIST).code(1).stderr_is(
         "error: the cloud's catalogue has no `image` service\n\
-         hint: it has identity, pictures; `image_endpoint_override` in clouds.yaml sets an address by hand\n",
+         hint: it has identity, pictures, volumev3; `image_endpoint_override` in clouds.yaml sets an address by hand\n",
     );
     list(&world, &[&OPENRC[..], &[("OS_IMAGE_SERVICE_TYPE", "pictures")]].concat()).ok();
     for form in ["", "/", "/v2", "/v2/"] {

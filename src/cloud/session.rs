@@ -202,6 +202,7 @@ impl Session {
             [only] => Ok((*only).to_owned()),
             [] => self.by_id(identity, what, name_or_id).await?.ok_or_else(|| {
                 Error::new(Kind::NotFound, format!("there is no {one} with the name or ID `{name_or_id}`"))
+                    .next(format!("`openstack {one} list` shows those that you can see"))
             }),
             several => {
                 let error = Error::new(Kind::Ambiguous, format!("{} {what} are named `{name_or_id}`", several.len()))

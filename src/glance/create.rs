@@ -33,6 +33,8 @@ pub(super) async fn create(
     let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
     match maker.fill(&created, content).await {
         Ok(image) => Ok(image),
+        // It may have its data yet: to delete it would be to undo that.
+        Err(failure) if failure.goes_on => Err(failure),
         Err(failure) => Err(after(maker, failure, draft, created.id(), resume.as_deref()).await),
     }
 }

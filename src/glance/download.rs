@@ -211,10 +211,13 @@ fn left(part: Part, error: Error, size: Option<u64>) -> Error {
 /// The digest that the data of `image` must have; none if only its length counts.
 fn expected_sum(image: &Image, verify: Verify) -> Result<Option<(Algorithm, String)>> {
     if matches!(image.status(), "queued" | "saving" | "uploading" | "importing" | "killed" | "deleted") {
-        return Err(Error::new(
-            Kind::Conflict,
-            format!("image `{}` has no data: it is `{}`", image.id(), image.status()),
-        ));
+        let (id, status) = (image.id(), image.status());
+        let error = Error::new(Kind::Conflict, format!("image `{id}` has no data: it is `{status}`"));
+        return Err(match status {
+            "queued" => error.next(format!("`rimg image upload {id} --file FILE` gives it some")),
+            "saving" | "importing" => error.next("try again when it is `active`"),
+            _ => error,
+        });
     }
     let md5 = image.checksum().map(|sum| (Algorithm::Md5, sum.to_owned()));
     match (verify, image.hash()) {

@@ -4,14 +4,14 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, ErrorKind, IsTerminal, Read};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor};
+use rustyline::{CompletionType, Config, Editor};
 use tokio::sync::{mpsc, oneshot};
 
 use super::globals::Globals;
@@ -35,6 +35,8 @@ enum Event {
     Nothing,
     /// What can stand at the end of this line?
     Complete(String, oneshot::Sender<Candidates>),
+    /// A line that cannot be read; the next may.
+    Garbled(Error),
     Failed(Error),
 }
 
@@ -94,6 +96,10 @@ impl Shell {
             let line = match event {
                 None => break,
                 Some(Event::Nothing) => continue,
+                Some(Event::Garbled(error)) => {
+                    report(&self.log, &error.into());
+                    continue;
+                }
                 Some(Event::Failed(error)) => return Err(error),
                 Some(Event::Complete(line, reply)) => {
                     let _ = reply.send(self.complete(&line).await);
@@ -194,10 +200,12 @@ impl Shell {
             complete::know_images(&ctx).await;
             found = ask();
         }
+        // More letters may follow where there are several.
+        let end = if found.len() == 1 { " " } else { "" };
         let pairs = found.into_iter().map(|candidate| {
             let word = candidate.get_value().to_string_lossy().into_owned();
             let quoted = shlex::try_quote(&word).map_or_else(|_| word.clone(), std::borrow::Cow::into_owned);
-            Pair { display: word, replacement: format!("{quoted} ") }
+            Pair { display: word, replacement: format!("{quoted}{end}") }
         });
         (at, pairs.collect())
     }
@@ -240,7 +248,9 @@ impl Lines {
         if at_terminal {
             let history = Surroundings::of_process().history();
             let config = Config::builder().auto_add_history(false).max_history_size(1000);
-            let config = config.map_err(|e| unreadable(&e))?.build();
+            // One Tab lists what can follow, as nothing that was not asked for may stand on the line.
+            let config = config.map_err(|e| unreadable(&e))?.completion_type(CompletionType::List);
+            let config = config.completion_show_all_if_ambiguous(true).build();
             let mut editor = Editor::with_config(config).map_err(|e| unreadable(&e))?;
             editor.set_helper(Some(Asking(tell.clone())));
             std::thread::spawn(move || typed(&mut editor, history, &wanted, &tell));
@@ -289,6 +299,11 @@ fn typed(
             }
             Err(ReadlineError::Interrupted) => Event::Nothing,
             Err(ReadlineError::Eof) => return,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                // The rest of the line is no command of its own.
+                terminal::drop_typed();
+                Event::Garbled(Error::usage("what was typed is not UTF-8").next("type the line again"))
+            }
             Err(error) => Event::Failed(unreadable(&error)),
         };
         if tell.blocking_send(event).is_err() {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub use image_cache::{Cached, ImageCache, Part};
-pub use imports::{IMPORT_LIMIT, Imports};
+pub use imports::{Imports, Wait};
 pub use locations::Locations;
 pub use members::Members;
 pub use metadefs::{Item, Metadefs, NamespaceFilter};
@@ -52,6 +52,8 @@ pub enum Content {
         data: Option<Data>,
         /// What the service is told to do.
         import: Import,
+        /// How long its end is waited for.
+        wait: Wait,
     },
 }
 

@@ -24,7 +24,7 @@ pub use download::{Receiver, Sums, Target, Verify, WriteTo};
 pub use part::{Part, Subject};
 pub use progress::{Bar, Meter, Show, Style};
 pub use ranges::Ranges;
-pub use source::{Data, Input, Rehash, Rest, Stamp};
+pub use source::{Data, Given, Input, Rehash, Rest, Stamp};
 pub(crate) use upload::read_before;
 pub use upload::{Outbody, Outgoing, Sent};
 

@@ -176,7 +176,7 @@ impl Bar {
             Style::Bar => {
                 let bar = bar(&meter, &label);
                 drawn = Some(bar.clone());
-                Box::new(Drawing { bar, label, restarts: 0 })
+                Box::new(Drawing { bar, label, restarts: 0, blank: meter.total().is_none() })
             }
             Style::Lines => Box::new(Lines::new(label, Duration::ZERO)),
             Style::FewLines => Box::new(Lines::new(label, Duration::from_secs(5))),
@@ -216,27 +216,40 @@ struct Drawing {
     bar: ProgressBar,
     label: String,
     restarts: u64,
+    /// Whether it has no length and no byte has moved yet, as where the service does the work.
+    blank: bool,
 }
+
+/// Of what has no length, before and after the first byte.
+const NO_BYTES: &str = "{msg} {elapsed}";
+const SOME_BYTES: &str = "{msg} {bytes} {bytes_per_sec} {elapsed}";
 
 fn bar(meter: &Meter, label: &str) -> ProgressBar {
     let known = "{msg} [{bar:30}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} eta {eta}";
-    let unknown = "{msg} {bytes} {bytes_per_sec} {elapsed}";
     let (bar, template) = match meter.total() {
         Some(total) => (ProgressBar::new(total), known),
-        None => (ProgressBar::no_length(), unknown),
+        None => (ProgressBar::no_length(), NO_BYTES),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
+    set_template(&bar, template);
+    bar.set_message(label.to_owned());
+    bar
+}
+
+fn set_template(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(label.to_owned());
-    bar
 }
 
 impl Tell for Drawing {
     fn tell(&mut self, meter: &Meter) {
         let restarts = meter.restarts.load(Ordering::Relaxed);
         self.bar.set_position(meter.moved());
+        if self.blank && meter.moved() > 0 {
+            self.blank = false;
+            set_template(&self.bar, SOME_BYTES);
+        }
         if restarts != self.restarts {
             self.restarts = restarts;
             self.bar.reset_eta();

@@ -33,6 +33,16 @@ pub struct Data {
     pub input: Input,
 }
 
+/// What a command is given.
+pub enum Given {
+    /// Image data.
+    Data(Data),
+    /// Stdin, with nothing in it.
+    Empty,
+    /// Nothing.
+    Nothing,
+}
+
 /// The bytes: all of them at hand, or flowing.
 pub enum Input {
     /// A regular file, read from `start` on, at positions of our own: nobody
@@ -163,29 +173,33 @@ impl Data {
             return Err(Error::usage("`--file -` reads the image from stdin, but stdin is a terminal")
                 .next("pipe the image in, or name its file with `--file`"));
         }
-        Data::stdin()?.ok_or_else(|| empty("stdin", if_empty))
+        match Data::stdin()? {
+            Given::Data(data) => Ok(data),
+            Given::Empty | Given::Nothing => Err(empty("stdin", if_empty)),
+        }
     }
 
-    /// Stdin if it holds data. A terminal, `/dev/null`, a closed and an empty
-    /// stdin hold none: in cron and CI stdin is open but means nothing.
-    pub fn stdin() -> Result<Option<Self>> {
+    /// What stdin holds. A terminal, `/dev/null` and a closed stdin mean
+    /// nothing, as in cron and CI; an empty pipe or file may be that of a
+    /// program that failed.
+    pub fn stdin() -> Result<Given> {
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
-            return Ok(None);
+            return Ok(Given::Nothing);
         }
-        let Some(mut file) = duplicate(&stdin) else { return Ok(None) };
-        let Ok(meta) = file.metadata() else { return Ok(None) };
+        let Some(mut file) = duplicate(&stdin) else { return Ok(Given::Nothing) };
+        let Ok(meta) = file.metadata() else { return Ok(Given::Nothing) };
         if meta.is_file() {
             let start = file.stream_position().unwrap_or_default();
             return match meta.len().saturating_sub(start) {
-                0 => Ok(None),
-                len => Data::whole("stdin", file, start, len).map(Some),
+                0 => Ok(Given::Empty),
+                len => Data::whole("stdin", file, start, len).map(Given::Data),
             };
         }
         if is_device(&meta) {
-            return Ok(None);
+            return Ok(Given::Nothing);
         }
-        Data::pipe("stdin", Box::new(file))
+        Ok(Data::pipe("stdin", Box::new(file))?.map_or(Given::Empty, Given::Data))
     }
 
     fn whole(name: &str, file: File, start: u64, len: u64) -> Result<Self> {

@@ -124,10 +124,10 @@ fn an_owner_is_found_by_name() {
         assert_ne!(image["owner"], "other");
         let seen = other.ask("GET", &format!("/v2/images/{}", image["id"].as_str().unwrap()), &[], b"").unwrap();
         assert_eq!(seen.status, 200, "the owner sees it");
-        world
-            .run_as("admin", ["image", "create", &name, "--project", "nosuch"])
-            .code(1)
-            .stderr_is("error: there is no project with the name or ID `nosuch`\n");
+        world.run_as("admin", ["image", "create", &name, "--project", "nosuch"]).code(1).stderr_is(
+            "error: there is no project with the name or ID `nosuch`\n\
+                 hint: `openstack project list` shows those that you can see\n",
+        );
     });
 }
 
@@ -211,10 +211,18 @@ fn a_pipe_longer_than_the_peek_goes_out_in_small_chunks() {
 #[test]
 fn an_empty_stdin_is_no_data() {
     each_version(|world| {
-        for stdin in [Stdin::Null, Stdin::Closed, Stdin::Bytes(Vec::new())] {
+        let empty = world.file("empty", b"");
+        let warning = "warning: stdin was empty: the image has no data; `rimg image upload` gives it some\n";
+        for (stdin, said) in [
+            (Stdin::Null, ""),
+            (Stdin::Closed, ""),
+            // Of a program that failed, perhaps.
+            (Stdin::Bytes(Vec::new()), warning),
+            (Stdin::File(empty), warning),
+        ] {
             let name = world.name("none");
             let create = ["image", "create", &name, "-f", "value", "-c", "status", "-c", "disk_format"];
-            world.rimg(create).stdin(stdin).run().ok().stdout_is("raw\nqueued\n").stderr_is("");
+            world.rimg(create).stdin(stdin).run().ok().stdout_is("raw\nqueued\n").stderr_is(said);
         }
     });
 }
@@ -266,6 +274,7 @@ fn usage_errors_never_touch_the_network() {
         &["image", "create", "n", "--nosuch"],
         &["image", "create", "n", "--property", "min_ram=x"],
         &["image", "create", "n", "--property", "tags=x"],
+        &["image", "set", "n", "--property", "size=1"],
     ] {
         let refused = world.run(args);
         refused.code(2).stdout_is("").stderr_has("error: ");
@@ -544,4 +553,51 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_created() {
     let path = key("p384.pem");
     run(&["--sign-key-path", &path, "--sign-hash-method", "SHA-224"]).code(2).stderr_has("SHA-224");
     assert!(world.identity().requests().is_empty());
+}
+
+#[test]
+fn the_passphrase_comes_from_the_variable_or_the_terminal() {
+    let world = World::new();
+    world.file("x.img", qcow2());
+    let path = key("encrypted.pem");
+    let create = ["image", "create", "signed", "--file", "x.img", "--sign-cert-id", "1b2c", "--sign-key-path", &path];
+    let wrong = format!("error: the passphrase of the signing key `{path}` is wrong");
+    let variable = |text: &str| world.rimg(create).env("RIMG_SIGN_KEY_PASSPHRASE", text).run();
+    variable("opensesame").ok();
+    variable("sesame").code(1).stdout_is("").stderr_has(&wrong);
+    for (keys, code, words) in [
+        ("opensesame\n", 0, "img_signature"),
+        ("sesame\n", 1, wrong.as_str()),
+        ("\n", 1, wrong.as_str()),
+        ("open\x03", 130, "error: interrupted"),
+    ] {
+        let mut terminal = world.rimg(create).terminal();
+        terminal.expect("Passphrase of ").expect(": ").type_keys(keys);
+        terminal.wait().code(code).stdout_has(words).stdout_lacks("opensesame");
+    }
+    assert_eq!(world.images().asked("POST", "/v2/images").len(), 2);
+}
+
+#[test]
+fn a_field_of_the_image_is_no_property() {
+    let world = World::new();
+    world.given_image("i", b"data");
+    let before = world.images().requests().len();
+    for (field, step) in [
+        ("name=other", "write it behind `image create`, or use `rimg image set --name`"),
+        ("id=1", "`rimg image create --id` gives it to a new image; it never changes"),
+        ("visibility=public", "use `--public`, `--private`, `--community` or `--shared`"),
+        ("owner=o", "use `--project`"),
+        ("disk_format=raw", "use `--disk-format`"),
+        ("status=active", "the service sets it itself"),
+        ("size=1", "it is that of the data"),
+    ] {
+        let key = field.split('=').next().unwrap();
+        let said = format!("error: `{key}` is a field of the image, not a property\nhint: {step}\n");
+        for command in ["create", "set"] {
+            world.run(["image", command, "i", "--property", field]).code(2).stdout_is("").stderr_is(&said);
+        }
+    }
+    assert_eq!(world.images().requests().len(), before);
+    world.run(["image", "set", "i", "--property", "min_disk=5", "--property", "os_hidden=true"]).ok();
 }

@@ -1,5 +1,7 @@
 //! `rimg image delete`
 
+use serde_json::json;
+
 use crate::support::{Answer, World, each_version};
 
 #[test]
@@ -26,7 +28,9 @@ fn each_failure_is_named_and_the_rest_is_done() {
             "error: cannot delete `{missing}`: there is no image with the name or ID `{missing}`\n"
         ));
         deleted.stderr_has(&format!("error: cannot delete `{kept}`: "));
-        deleted.stderr_has("protected").stderr_has("(HTTP 403 forbidden)\n");
+        let id = world.all_of(&kept)[0]["id"].as_str().unwrap().to_owned();
+        let hint = format!("(HTTP 403 forbidden)\nhint: `rimg image set {id} --unprotected` allows it\n");
+        deleted.stderr_has("protected").stderr_has(&hint);
         deleted.stderr_has("error: 2 of 3 images could not be deleted\n");
         let left: Vec<_> = world.all_images().iter().map(|image| image["name"].as_str().unwrap().to_owned()).collect();
         assert_eq!(left, [kept]);
@@ -50,7 +54,11 @@ fn only_the_copy_in_a_store() {
     let name = world.name("i");
     let image = world.given_image(&name, b"data");
     let id = image["id"].as_str().unwrap();
+    let stores = json!({"stores": [{"id": "slow disk"}]});
+    world.images().on("GET", "/v2/info/stores").times(2).answer(move || Answer::json(200, &stores));
     world.images().on("DELETE", "/v2/stores/*/*").answer(|| Answer::status(204));
+    let said = "error: this cloud has no store `nosuch`\nhint: it has: slow disk\n";
+    world.run(["image", "delete", &name, "--store", "nosuch"]).code(1).stdout_is("").stderr_is(said);
     world.run(["image", "delete", &name, "--store", "slow disk"]).ok();
     assert_eq!(world.images().asked("DELETE", "/v2/stores/**")[0].request.path, format!("/v2/stores/slow%20disk/{id}"));
     assert_eq!(world.all_images().len(), 1);

@@ -251,17 +251,17 @@ fn what_waits_says_how_far_it_is_and_ends_at_its_limit() {
         world.images().on("GET", "/v2/images/*/tasks").answer(move || answer(tasks.clone()));
     }
     let failed = world.run(["image", "import", "i", "--wait"]);
-    failed.code(1).stdout_is("").stderr_has("note: importing: the image is `importing`");
-    failed.stderr_has("; Copied 15 MiB\n").stderr_has("error: the import failed: The store is full\n");
+    failed.code(1).stdout_is("").stderr_is(
+        "error: the import failed: The store is full\n\
+         hint: without an import `rimg image create --file` sends the data straight\n",
+    );
 
     let world = staged();
     world.images().on("GET", "/v2/images/*").always().edit(|image| image["status"] = "importing".into());
     let begun = std::time::Instant::now();
     let late = world.run(["image", "import", "i", "--wait", "--timeout", "1"]);
-    late.code(1)
-        .stdout_is("")
-        .stderr_has("error: the import has not ended after 1 s: importing: the image is `importing`");
-    late.stderr_has("hint: `rimg image task list --image ");
+    late.code(1).stdout_is("").stderr_has("error: the import has not ended after 1 s: the image is `importing`");
+    late.stderr_has("  the import into the image `").stderr_has("hint: `rimg image task list --image ");
     assert!(begun.elapsed().as_secs() < 20);
 
     let world = staged();
@@ -280,4 +280,136 @@ fn a_store_that_failed_is_named() {
     imported.ok().stdout_is("active\n").stderr_has("warning: the data could not be put into these stores: slow\n");
     let order = world.images().asked("POST", "/v2/images/*/import")[0].json();
     assert_eq!((&order["stores"], &order["all_stores_must_succeed"]), (&json!(["fast", "slow"]), &json!(false)));
+}
+
+/// An import that never ends.
+fn still_importing(image: &mut Value) {
+    image["status"] = "importing".into();
+    image["os_glance_importing_to_stores"] = "fast".into();
+}
+
+/// What is said of a look that failed.
+const BLIND: &str = "note: the service answered HTTP 502 bad gateway; the import goes on, looking again\n";
+
+#[test]
+fn a_look_that_fails_does_not_end_the_wait() {
+    let world = staged();
+    world.images().on("GET", "/v2/images/*").times(2).answer(|| Answer::status(502));
+    let import = ["image", "import", "i", "--wait", "-f", "value", "-c", "status"];
+    world.run(import).ok().stdout_is("active\n").stderr_is(BLIND);
+
+    let world = staged();
+    world.images().on("GET", "/v2/images/*/tasks").nth(2).times(4).close();
+    world.run(import).ok().stdout_is("active\n").stderr_has("; the import goes on, looking again\n");
+
+    let world = World::new();
+    world.file("x.img", b"hello");
+    // The first look is at what was staged.
+    world.images().on("GET", "/v2/images/*").nth(2).times(2).answer(|| Answer::status(502));
+    let create =
+        ["image", "create", "n", "--import-method", "glance-direct", "--file", "x.img", "--disk-format", "raw"];
+    world.run(create.into_iter().chain(["-f", "value", "-c", "status"])).ok().stdout_is("active\n").stderr_is(BLIND);
+    assert!(world.images().asked("DELETE", "/v2/images/*").is_empty());
+}
+
+#[test]
+fn an_import_that_was_not_seen_to_end_keeps_its_image() {
+    let create = ["image", "create", "--import-method", "glance-direct", "--file", "x.img", "--disk-format", "raw"];
+    for (status, words) in [
+        (502, "error: the import has not ended after 1 s: how far it is cannot be seen: the service answered HTTP 502"),
+        (403, "error: the service answered HTTP 403 forbidden\n"),
+    ] {
+        let goes_on = |id: &str| {
+            format!(
+                "  the import into the image `{id}` goes on at the service\n\
+                 hint: `rimg image task list --image {id} --long` tells how it goes on\n"
+            )
+        };
+        let world = staged();
+        world.images().on("GET", "/v2/images/*").always().answer(move || Answer::status(status));
+        let id = world.glance().kept("i")[0].id.clone();
+        let left = world.run(["image", "import", "i", "--wait", "--timeout", "1"]);
+        left.code(1).stdout_is("").stderr_has(words).stderr_has(&goes_on(&id));
+
+        let world = World::new();
+        world.file("x.img", b"hello");
+        world.images().on("GET", "/v2/images/*").nth(2).always().answer(move || Answer::status(status));
+        let left = world.run(create.into_iter().chain(["--timeout", "1", "n"]));
+        let id = world.glance().kept("n")[0].id.clone();
+        left.code(1).stdout_is("").stderr_has(words).stderr_has(&goes_on(&id));
+        assert!(world.images().asked("DELETE", "/v2/images/*").is_empty());
+    }
+    // What has failed is cleaned up after.
+    let world = World::new();
+    world.file("x.img", b"hello");
+    world.images().on("GET", "/v2/images/*").nth(2).always().edit(|image| image["status"] = "killed".into());
+    world.run(create.into_iter().chain(["n"])).code(1).stderr_has("error: the import failed: the image is `killed`\n");
+    assert!(world.glance().kept("n").is_empty());
+}
+
+#[test]
+fn a_create_waits_for_its_import_as_long_as_it_is_told() {
+    let world = World::new();
+    world.file("x.img", b"hello");
+    let create = ["image", "create", "n", "--file", "x.img", "--disk-format", "raw", "--timeout", "1"];
+    let said = "error: `--timeout` is for an import\nhint: leave it out, or say how with `--import-method`\n";
+    world.run(create).code(1).stdout_is("").stderr_is(said);
+    assert!(world.images().requests().is_empty());
+    world.images().on("GET", "/v2/images/*").nth(2).always().edit(still_importing);
+    let late = world.run(create.into_iter().chain(["--import"]));
+    late.code(1)
+        .stderr_has("error: the import has not ended after 1 s: the image is `importing`, still to come: fast\n");
+}
+
+#[test]
+fn a_program_reads_what_an_import_waits_for() {
+    let world = staged();
+    world.images().on("GET", "/v2/images/*").always().edit(still_importing);
+    let import = ["image", "import", "i", "--wait", "--timeout", "1"];
+    for run in [
+        world.rimg(import.into_iter().chain(["--progress=json"])),
+        world
+            .rimg(["image", "import", "i", "--method", "glance-direct", "--wait", "--timeout", "1"])
+            .env("RIMG_PROGRESS", "json"),
+    ] {
+        let outcome = run.run();
+        let told: Vec<Value> =
+            outcome.code(1).stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(told[0], json!({"event": "start", "what": "importing i", "total": null}));
+        let phase = "the image is `importing`, still to come: fast";
+        assert_eq!(told[1], json!({"event": "phase", "what": "importing i", "phase": phase}));
+        assert_eq!((&told[2]["event"], &told[2]["what"]), (&json!("end"), &json!("importing i")));
+        assert_eq!(told[3]["event"], "error");
+        // The second order is for the same image.
+        world.glance().stage("i");
+    }
+    let lines = world.run(import.into_iter().chain(["--progress"]));
+    lines.code(1).stderr_has("importing i: the image is `importing`, still to come: fast\n");
+}
+
+#[test]
+fn another_region_is_fetched_from() {
+    let remote = ["--remote-region", "RegionTwo", "--remote-image", "r"];
+    let interface = ["--remote-service-interface", "internal"];
+    for (options, interface) in [(remote.to_vec(), None), ([&remote[..], &interface].concat(), Some("internal"))] {
+        let mut method = json!({"name": "glance-download", "glance_region": "RegionTwo", "glance_image_id": "r"});
+        if let Some(interface) = interface {
+            method["glance_service_interface"] = interface.into();
+        }
+        for first in [
+            &["image", "import", "i", "--method", "glance-download", "--wait"][..],
+            &["image", "create", "n", "--import-method", "glance-download", "--disk-format", "raw"],
+        ] {
+            let world = World::new();
+            queued(&world, "i");
+            let offered = json!({"import-methods": {"value": ["glance-download"]}});
+            world.images().on("GET", "/v2/info/import").answer(move || Answer::json(200, &offered));
+            world.images().on("POST", "/v2/images/*/import").answer(|| Answer::status(202));
+            world.images().on("GET", "/v2/images/*").edit(|image| image["status"] = "active".into());
+            let shown = ["-f", "value", "-c", "status"];
+            let done = world.run(first.iter().chain(&options).chain(&shown));
+            done.ok().stdout_is("active\n").stderr_is("");
+            assert_eq!(world.images().asked("POST", "/v2/images/*/import")[0].json(), json!({"method": method}));
+        }
+    }
 }

@@ -46,12 +46,30 @@ fn what_cannot_be_shared_is_said() {
         world.run_as("admin", ["image", "add", "project", &name, "other"]).ok();
         let other = world.session("other").project;
         world.run(["image", "add", "project", &name, &other]).code(1).stdout_is("").stderr_has("409");
-        let said = "error: there is no project with the name or ID `nobody`\n";
+        let get = ["image", "member", "get", &name, "other", "-f", "value", "-c", "member_id"];
+        world.run_as("admin", get).ok().stdout_is(&format!("{other}\n"));
+        let said = "error: there is no project with the name or ID `nobody`\n\
+                    hint: `openstack project list` shows those that you can see\n";
         world.run_as("admin", ["image", "add", "project", &name, "nobody"]).code(1).stdout_is("").stderr_is(said);
         world.run(["image", "add", "project", "no-such", &other]).code(1).stderr_has("`no-such`");
-        world.run(["image", "member", "get", &name, "0123"]).code(1).stdout_is("").stderr_has("0123");
+        let hint = format!("hint: `rimg image member list {id}` shows whom it is shared with\n");
+        let stranger = world.run(["image", "member", "get", &name, "0123"]);
+        stranger.code(1).stdout_is("").stderr_has("0123").stderr_has(&hint);
+        world.run(["image", "set", &name, "--accept"]).code(1).stderr_has(&hint);
         world.run(["image", "set", id, "--private"]).ok();
-        world.run(["image", "add", "project", &name, "0123"]).code(1).stdout_is("");
+        let hint = format!("hint: the image is private: `rimg image set {id} --shared` lets it be shared\n");
+        world.run(["image", "add", "project", &name, "0123"]).code(1).stdout_is("").stderr_has(&hint);
         world.run(["image", "add", "project", &name]).code(2).stderr_has("<PROJECT>");
+    });
+}
+
+#[test]
+fn who_may_not_look_projects_up_gives_the_id() {
+    each_whole_service(|world| {
+        let name = world.name("i");
+        world.given_image(&name, b"data");
+        let add = ["image", "add", "project", &name, "other", "-f", "value", "-c", "member_id"];
+        let said = "warning: this user may not look projects up, so `other` is taken for the ID of one\n";
+        world.run(add).ok().stdout_is("other\n").stderr_is(said);
     });
 }

@@ -16,3 +16,4 @@ mod task;
 mod unset;
 mod upload;
 mod v1;
+mod volume;

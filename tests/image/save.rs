@@ -113,10 +113,10 @@ fn an_image_without_data_is_an_error() {
         let name = world.name("queued");
         let made = world.run(["image", "create", &name, "-f", "value", "-c", "id"]).ok().stdout();
         let id = made.trim();
-        world
-            .run(["image", "save", &name, "--file", "out"])
-            .code(1)
-            .stderr_is(&format!("error: image `{id}` has no data: it is `queued`\n"));
+        world.run(["image", "save", &name, "--file", "out"]).code(1).stderr_is(&format!(
+            "error: image `{id}` has no data: it is `queued`\n\
+                 hint: `rimg image upload {id} --file FILE` gives it some\n"
+        ));
         assert!(files(world).is_empty());
     });
 }

@@ -15,8 +15,24 @@ fn the_stores_are_listed() {
         let detail = ["image", "stores", "list", "--detail", "-f", "json"];
         let stores = world.run_as("admin", detail).ok().json();
         assert_eq!(stores[1]["Properties"]["thin_provisioning"], false, "{stores}");
+        let long = world.run_as("admin", detail.into_iter().chain(["--long"])).ok().json();
+        assert_eq!(
+            (&long[0]["Type"], &long[0]["Weight"], &long[0]["Read Only"]),
+            (&json!("file"), &json!(0), &json!(null))
+        );
+        let keys: Vec<_> = long[0].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["ID", "Description", "Default", "Type", "Weight", "Read Only", "Properties"]);
         world.run(detail).code(1).stdout_is("").stderr_has("403");
     });
+}
+
+#[test]
+fn a_store_that_is_only_read_is_said_to_be_one() {
+    let world = World::new();
+    let stores = json!({"stores": [{"id": "web", "read-only": "true"}, {"id": "fast", "read-only": "false"}]});
+    world.images().on("GET", "/v2/info/stores").answer(move || Answer::json(200, &stores));
+    let list = ["image", "stores", "list", "--long", "-f", "value", "-c", "ID", "-c", "Read Only"];
+    world.run(list).ok().stdout_is("web True\nfast False\n");
 }
 
 #[test]

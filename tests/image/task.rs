@@ -23,6 +23,15 @@ fn the_owner_sees_the_tasks_of_an_image() {
         assert_eq!(tasks[0]["Status"], "success");
         assert_eq!(tasks[0]["Owner"], world.session("demo").project);
         assert!(tasks[0]["Message"].is_string() && tasks[0]["Updated At"].is_string(), "{tasks}");
+        assert_eq!((&tasks[0]["Image ID"], &tasks[0]["Input"]["image_id"]), (&json!(id), &json!(id)), "{tasks}");
+        for column in ["Expires At", "User ID", "Request ID", "Result"] {
+            assert!(tasks[0].get(column).is_some(), "{column}: {tasks}");
+        }
+        let all = world.run_as("admin", ["image", "task", "list", "--long", "--limit", "1", "-f", "json"]).ok().json();
+        let keys: Vec<_> = all[0].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["ID", "Type", "Status", "Owner", "Message", "Updated At"], "as `openstack` has it");
+        let hint = "hint: tasks are sorted by: created_at, expires_at, id, status, type, updated_at\n";
+        world.run_as("admin", ["image", "task", "list", "--sort-key", "bogus"]).code(1).stdout_is("").stderr_has(hint);
         world.run(list.into_iter().chain(["--status", "failure"])).ok().stdout_is("[]\n");
         world.run(list.into_iter().chain(["--type", "location_import"])).ok().stdout_is("[]\n");
         // All tasks are for administrators.

@@ -40,12 +40,14 @@ fn what_is_not_there_is_named_and_the_rest_goes() {
             "--property",
             "name",
         ];
-        world.run(unset).code(1).stdout_is("").stderr_is(
-            "error: the image has no tag `no`\n\
-             error: the image has no property `os_distro`\n\
+        let hint = format!("hint: `rimg image show {id}` shows its tags and properties\n");
+        world.run(unset).code(1).stdout_is("").stderr_is(&format!(
+            "error: the image has no tag `no`\n{hint}\
+             error: the image has no property `os_distro`\n{hint}\
              error: `name` belongs to every image and cannot be removed\n\
-             error: could not remove 1 of 2 tags and 2 of 3 properties\n",
-        );
+             hint: `rimg image set` changes what can be changed\n\
+             error: could not remove 1 of 2 tags and 2 of 3 properties\n"
+        ));
         let stored = world.image(id);
         assert_eq!(stored["tags"], serde_json::json!([]));
         assert!(stored.get("p").is_none());

@@ -64,6 +64,8 @@ pub struct Keystone {
     /// This service's own address, and that of the image service.
     pub url: String,
     pub image_url: String,
+    /// That of the block storage service.
+    pub volume_url: String,
 }
 
 fn error(status: u16, message: &str) -> Answer {
@@ -170,7 +172,7 @@ impl Keystone {
         if project.is_some() || scope.is_object() {
             let roles: &[&str] = if user == "admin" { &["admin", "member", "reader"] } else { &["member", "reader"] };
             token["roles"] = roles.iter().map(|role| json!({"id": id_of(role), "name": role})).collect();
-            token["catalog"] = self.catalog();
+            token["catalog"] = self.catalog(project.as_deref());
         }
         let admin = user == "admin";
         let identity = Identity { user, project: project.map(|name| id_of(&name)), admin };
@@ -179,7 +181,7 @@ impl Keystone {
 
     /// RegionOne has public, internal and admin endpoints; RegionTwo has a
     /// public image endpoint where nothing listens.
-    fn catalog(&self) -> Value {
+    fn catalog(&self, project: Option<&str>) -> Value {
         let service = |kind: &str, name: &str, url: &str| {
             let endpoint = |region: &str, interface: &str, url: &str| {
                 json!({"id": id_of(&format!("{kind} {region} {interface}")), "interface": interface,
@@ -194,7 +196,8 @@ impl Keystone {
         };
         json!([
             service("identity", "keystone", &format!("{}/v3", self.url)),
-            service("image", "glance", &self.image_url)
+            service("image", "glance", &self.image_url),
+            service("volumev3", "cinderv3", &format!("{}/v3/{}", self.volume_url, id_of(project.unwrap_or_default())))
         ])
     }
 

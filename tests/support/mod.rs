@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | `world.rs` | `World`: a home, an environment and a service to run rimg in; `each_service` |
 //! | `run.rs` | `Run` and `Outcome`: one run of a program and what came of it; terminals |
-//! | `keystone.rs`, `glance/` | the services of the tests, in the form of the real ones |
+//! | `keystone.rs`, `glance/`, `cinder.rs` | the services of the tests, in the form of the real ones |
 //! | `http.rs`, `fault.rs` | the server below them, its records, what can go wrong on it |
 //! | `tls.rs`, `proxy.rs` | certificates, and a forward proxy |
 //! | `client.rs` | a bare HTTP client, to prepare and to check |
 //! | `selftest.rs` | the tests of all this: it answers as the real services do |
 
+pub mod cinder;
 pub mod client;
 pub mod fault;
 pub mod glance;

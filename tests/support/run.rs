@@ -324,10 +324,15 @@ impl Terminal {
         self.type_keys(&format!("{text}\n"))
     }
 
+    /// Types these bytes, of whatever encoding.
+    pub fn type_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        (&*self.pty).write_all(bytes).unwrap();
+        self
+    }
+
     /// Types these keys; `\x03` is Ctrl-C, `\x04` is Ctrl-D.
     pub fn type_keys(&mut self, keys: &str) -> &mut Self {
-        (&*self.pty).write_all(keys.as_bytes()).unwrap();
-        self
+        self.type_bytes(keys.as_bytes())
     }
 
     /// Waits for the end. What was on the terminal is the `stdout` of the outcome.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::cinder;
 use super::client::Session;
 use super::glance::Glance;
 use super::http::Server;
@@ -95,6 +96,7 @@ pub struct World {
 struct Fake {
     identity: Server,
     images: Server,
+    volumes: Server,
     glance: Arc<Glance>,
     tokens: Arc<Tokens>,
     tls: Option<tls::Files>,
@@ -125,13 +127,16 @@ impl World {
             Server::start(config.clone(), move |request, body| answering.answer(&known, url.wait(), request, body));
         own.set(images.url()).unwrap();
 
+        let known = tokens.clone();
+        let volumes = Server::start(config.clone(), move |request, body| cinder::answer(&known, request, body));
+
         let own = Arc::new(std::sync::OnceLock::<Keystone>::new());
         let (known, keystone) = (tokens.clone(), own.clone());
         let identity = Server::start(config, move |request, body| keystone.wait().answer(&known, request, body));
-        let _ = own.set(Keystone { url: identity.url(), image_url: images.url() });
+        let _ = own.set(Keystone { url: identity.url(), image_url: images.url(), volume_url: volumes.url() });
 
         let auth_url = format!("{}/v3", identity.url());
-        let fake = Fake { identity, images, glance, tokens, tls: files };
+        let fake = Fake { identity, images, volumes, glance, tokens, tls: files };
         let clouds = clouds_yaml(&auth_url);
         World::settle(directory, auth_url, &clouds, Some(fake))
     }
@@ -225,6 +230,12 @@ impl World {
     #[track_caller]
     pub fn images(&self) -> &Server {
         &self.fake().images
+    }
+
+    /// The block storage service, to see what it was asked and to break it.
+    #[track_caller]
+    pub fn volumes(&self) -> &Server {
+        &self.fake().volumes
     }
 
     /// What the image service has, seen and changed behind its back.

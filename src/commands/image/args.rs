@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::image::Fields;
-use crate::transfer::{Data, Show};
+use crate::transfer::{Data, Given, Show};
 
 /// The formats of disks that Glance knows by default; a cloud may know others.
 pub const DISK_FORMATS: [&str; 11] =
@@ -127,18 +127,27 @@ pub struct Input {
     #[arg(long)]
     pub force_format: bool,
 
+    #[command(flatten)]
+    pub progress: Progress,
+}
+
+/// How progress is shown.
+#[derive(Debug, Args)]
+pub struct Progress {
     /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
-    pub progress: Option<Show>,
+    #[arg(id = "progress", long = "progress", value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
+    pub how: Option<Show>,
 }
 
 impl Input {
     /// The data; none is an error.
     pub fn required(&self, ctx: &Context) -> Result<Data> {
-        let mut data =
-            ctx.input(self.file.as_deref(), "name the file that has the image's data")?.ok_or_else(|| {
-                Error::config("there is no image data").next("name a file with `--file`, or pipe the data in")
-            })?;
+        let none = |message| Err(Error::config(message).next("name a file with `--file`, or pipe the data in"));
+        let mut data = match ctx.input(self.file.as_deref(), "name the file that has the image's data")? {
+            Given::Data(data) => data,
+            Given::Empty => return none("there is no image data: stdin was empty"),
+            Given::Nothing => return none("there is no image data"),
+        };
         if let Some(size) = self.size {
             data.expect(size)?;
         }
@@ -234,9 +243,53 @@ pub fn field_value(key: &str, text: &str) -> Result<Value> {
             "false" | "0" | "no" | "off" => Ok(json!(false)),
             _ => Err(Error::usage(format!("`{key}` must be `true` or `false`, not `{text}`"))),
         },
-        "tags" => Err(Error::usage("`tags` is not a property").next("give each tag with `--tag`")),
-        _ => Ok(json!(text)),
+        _ => match FIELDS.iter().find(|(field, _)| *field == key) {
+            Some((_, step)) => {
+                Err(Error::usage(format!("`{key}` is a field of the image, not a property")).next(*step))
+            }
+            None => Ok(json!(text)),
+        },
     }
+}
+
+/// The fields that every image has, and what sets each of them: they are no
+/// properties, and cannot be removed.
+const FIELDS: [(&str, &str); 28] = [
+    ("checksum", BY_SERVICE),
+    ("container_format", "use `--container-format`"),
+    ("created_at", BY_SERVICE),
+    ("deleted", BY_SERVICE),
+    ("deleted_at", BY_SERVICE),
+    ("direct_url", BY_SERVICE),
+    ("disk_format", "use `--disk-format`"),
+    ("file", BY_SERVICE),
+    ("id", "`rimg image create --id` gives it to a new image; it never changes"),
+    ("location", "use `rimg image location add`"),
+    ("locations", "use `rimg image location add`"),
+    ("min_disk", "use `--min-disk`"),
+    ("min_ram", "use `--min-ram`"),
+    ("name", "write it behind `image create`, or use `rimg image set --name`"),
+    ("os_hash_algo", BY_SERVICE),
+    ("os_hash_value", BY_SERVICE),
+    ("os_hidden", "use `--hidden`"),
+    ("owner", "use `--project`"),
+    ("protected", "use `--protected` or `--unprotected`"),
+    ("schema", BY_SERVICE),
+    ("self", BY_SERVICE),
+    ("size", "it is that of the data"),
+    ("status", BY_SERVICE),
+    ("stores", "use `--store`"),
+    ("tags", "give each tag with `--tag`"),
+    ("updated_at", BY_SERVICE),
+    ("virtual_size", BY_SERVICE),
+    ("visibility", "use `--public`, `--private`, `--community` or `--shared`"),
+];
+
+const BY_SERVICE: &str = "the service sets it itself";
+
+/// Whether `key` is a field that every image has.
+pub fn is_field(key: &str) -> bool {
+    FIELDS.iter().any(|(field, _)| *field == key)
 }
 
 /// Says so when a format is none of those that clouds know by default.
@@ -267,6 +320,7 @@ mod tests {
         assert_eq!(field_value("min_disk", "5").unwrap(), json!(5));
         assert_eq!(field_value("os_hidden", "True").unwrap(), json!(true));
         assert_eq!(field_value("hw_cpu_cores", "2").unwrap(), json!("2"));
+        assert_eq!(field_value("owner", "x").unwrap_err().next.as_deref(), Some("use `--project`"));
         assert_eq!(field_value("min_ram", "x").unwrap_err().message, "`min_ram` must be a whole number, not `x`");
     }
 }

@@ -12,10 +12,10 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{Draft, External, Import, ImportMethod, ImportTo, UseAs, VolumeImage};
 use crate::manager::Command;
 use crate::output::Record;
-use crate::service::{Content, OnFailure};
+use crate::service::{Content, OnFailure, Wait};
 use crate::signature::{HashMethod, KeyFile, Signer};
 use crate::terminal::printable;
-use crate::transfer::{Data, Rehash, Show};
+use crate::transfer::{Data, Given, Meter, Rehash};
 
 /// Create an image, with its data or without
 ///
@@ -31,7 +31,8 @@ use crate::transfer::{Data, Rehash, Show};
 /// With --import-method the service imports the data: what is staged
 /// (glance-direct), or what it fetches from --uri (web-download) or from
 /// another region (glance-download). What the cloud does not offer is said
-/// before anything is created.
+/// before anything is created. An import that has not ended in time (--timeout)
+/// goes on, and its image stays.
 ///
 /// With --volume the block storage service makes the image, raw unless
 /// --disk-format is given and private unless said otherwise; the answer comes
@@ -98,9 +99,8 @@ pub struct Create {
     #[arg(long, conflicts_with = "volume")]
     keep_on_failure: bool,
 
-    /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
-    progress: Option<Show>,
+    #[command(flatten)]
+    progress: args::Progress,
 
     /// Sign the data with this key, a PEM file: RSA, or EC on P-384 or P-521
     #[arg(long, value_name = "FILE", requires = "sign_cert_id", value_hint = clap::ValueHint::FilePath)]
@@ -160,6 +160,10 @@ pub struct Create {
     #[command(flatten)]
     target: Target,
 
+    /// With an import: give up waiting after this time; the import goes on [default: four hours]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+
     /// The data is at this URL and stays there; --size saves the service from asking for its size
     #[arg(long, value_name = "URL", help_heading = "Images API v1")]
     location: Option<String>,
@@ -190,9 +194,14 @@ impl Command for Create {
         draft.external = self.external(import.as_ref())?;
         let imported = import.as_ref().is_some_and(|import| import.method != ImportMethod::GlanceDirect);
         let fetched = imported || draft.external.is_some();
-        let mut data = match fetched {
-            true => None,
+        let given = match fetched {
+            true => Given::Nothing,
             false => ctx.input(self.file.as_deref(), NO_DATA)?,
+        };
+        let was_empty = matches!(given, Given::Empty);
+        let mut data = match given {
+            Given::Data(data) => Some(data),
+            Given::Empty | Given::Nothing => None,
         };
         if let Some(size) = self.size.filter(|_| draft.external.is_none()) {
             data.as_mut().ok_or_else(|| without_data("--size"))?.expect(size)?;
@@ -217,6 +226,9 @@ impl Command for Create {
             None if !fetched && self.import_method.is_some() => return Err(without_data("--import-method").into()),
             None if !fetched && self.import => return Err(without_data("--import").into()),
             None if !fetched && !self.store.is_empty() => return Err(without_data("--store").into()),
+            None if was_empty => {
+                ctx.warn("stdin was empty: the image has no data; `rimg image upload` gives it some");
+            }
             None => {}
         }
         let signing = self.signing(ctx, data.as_ref()).await?;
@@ -235,15 +247,19 @@ impl Command for Create {
         }
         if let Some(signing) = signing {
             let label = format!("hashing {}", self.file.as_deref().unwrap_or("stdin"));
-            let bar = ctx.progress(&signing.data.meter, label, self.progress);
+            let bar = ctx.progress(&signing.data.meter, label, self.progress.how);
             let properties = ctx.aside(move || signing.properties()).await;
             drop(bar);
             draft.properties.extend(properties?);
         }
-        let bar =
-            data.as_ref().map(|data| ctx.progress(&data.meter, format!("uploading {}", data.name), self.progress));
+        let (meter, label) = match &data {
+            Some(data) => (data.meter.clone(), format!("uploading {}", data.name)),
+            None => (Meter::new(None), format!("importing {}", draft.name)),
+        };
+        let moves = data.is_some() || import.is_some();
+        let bar = moves.then(|| ctx.progress(&meter, label, self.progress.how));
         let content = match (data, import) {
-            (data, Some(import)) => Some(Content::Import { data, import }),
+            (data, Some(import)) => Some(Content::Import { data, import, wait: Wait::new(self.timeout, meter) }),
             (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
             (None, None) => draft.external.as_ref().map(|_| Content::External),
         };
@@ -290,6 +306,10 @@ impl Create {
             (None, false) if self.source.is_given() || self.target.is_given() => {
                 let message = "`--uri`, `--remote-…`, `--all-stores`, `--allow-failure` and `--disallow-failure` are for an import";
                 return Err(Error::config(message).next("say how with `--import-method`"));
+            }
+            (None, false) if self.timeout.is_some() => {
+                return Err(Error::config("`--timeout` is for an import")
+                    .next("leave it out, or say how with `--import-method`"));
             }
             (None, false) if self.store.len() > 1 => {
                 return Err(Error::config("an upload goes into one store")
@@ -403,7 +423,7 @@ impl Create {
             ("--size", self.size.is_some()),
             ("--force-format", self.force_format),
             ("--no-verify", self.no_verify),
-            ("--progress", self.progress.is_some()),
+            ("--progress", self.progress.how.is_some()),
             ("--sign-key-path", self.sign_key_path.is_some()),
             ("--sign-cert-id", self.sign_cert_id.is_some()),
             ("--sign-key-passphrase-file", self.sign_key_passphrase_file.is_some()),
@@ -464,12 +484,6 @@ fn set_field(draft: &mut Draft, key: &str, text: &str) -> Result<()> {
         ("min_ram", Value::Number(number)) => draft.min_ram = number.as_u64(),
         ("protected", Value::Bool(on)) => draft.protected = Some(*on),
         ("os_hidden", Value::Bool(on)) => draft.hidden = Some(*on),
-        ("name", _) => text.clone_into(&mut draft.name),
-        ("id", _) => draft.id = Some(text.to_owned()),
-        ("visibility", _) => draft.visibility = Some(text.to_owned()),
-        ("owner", _) => draft.owner = Some(text.to_owned()),
-        ("disk_format", _) => draft.disk_format = Some(text.to_owned()),
-        ("container_format", _) => draft.container_format = Some(text.to_owned()),
         _ => {
             draft.properties.insert(key.to_owned(), text.to_owned());
         }
@@ -495,6 +509,56 @@ mod tests {
             idle("--volume v --import --tag a --property k=v").as_deref(),
             Some("`--property`, `--tag` and `--import` have")
         );
+    }
+
+    /// What the block storage service is told.
+    const OF_A_VOLUME: [&str; 10] = [
+        "volume",
+        "force",
+        "disk-format",
+        "container-format",
+        "protected",
+        "unprotected",
+        "public",
+        "private",
+        "community",
+        "shared",
+    ];
+
+    #[test]
+    fn no_option_is_silently_ignored_with_a_volume() {
+        use clap::CommandFactory as _;
+        let command = Create::command();
+        let mut seen = 0;
+        for arg in command.get_arguments() {
+            let Some(long) = arg.get_long().filter(|long| *long != "help" && !OF_A_VOLUME.contains(long)) else {
+                continue;
+            };
+            seen += 1;
+            let value = match long {
+                _ if !arg.get_action().takes_values() || long == "progress" => "",
+                "import-method" => "web-download",
+                "sign-hash-method" => "SHA-256",
+                "property" => "k=v",
+                _ => "1",
+            };
+            let signing = match long {
+                "sign-key-path" => "--sign-cert-id c",
+                "sign-cert-id" => "--sign-key-path k",
+                _ if long.starts_with("sign-") => "--sign-key-path k --sign-cert-id c",
+                _ => "",
+            };
+            match parse(&format!("--volume v --{long} {value} {signing}")) {
+                Err(error) => assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "--{long}: {error}"),
+                Ok(create) => {
+                    // What is for an import is refused without one.
+                    let of_import = create.source.is_given() || create.target.is_given() || create.timeout.is_some();
+                    let named = create.idle_with_volume().contains(&format!("--{long}").as_str());
+                    assert!(of_import || named, "--{long} is parsed and ignored with `--volume`");
+                }
+            }
+        }
+        assert!(seen > 30, "{seen}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use crate::commands::several;
 use crate::context::Context;
+use crate::error::Kind;
 use crate::manager::Command;
 
 /// Delete images
@@ -29,9 +30,17 @@ impl Command for Delete {
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
         let service = ctx.images().await?;
+        if let Some(store) = &self.store {
+            service.know_stores(std::slice::from_ref(store)).await?;
+        }
         let delete = async |name: &str| {
             let image = service.find(name).await?;
-            service.delete(image.id(), self.store.as_deref()).await
+            service.delete(image.id(), self.store.as_deref()).await.map_err(|error| match error.kind {
+                Kind::Forbidden if self.store.is_none() && image.is_protected() => {
+                    error.next(format!("`rimg image set {} --unprotected` allows it", image.id()))
+                }
+                _ => error,
+            })
         };
         Ok(several::each(ctx, ("delete", "deleted"), &self.images, delete).await?)
     }

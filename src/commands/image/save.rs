@@ -2,10 +2,11 @@
 
 use clap::Parser;
 
+use super::args::Progress;
 use crate::context::Context;
 use crate::manager::Command;
 use crate::signature::{self, Certificate, Verifier};
-use crate::transfer::{Meter, Show, Target, Verify, WriteTo};
+use crate::transfer::{Meter, Target, Verify, WriteTo};
 
 /// Save the data of an image to a file or stdout
 ///
@@ -63,9 +64,8 @@ pub struct Save {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     verify_certificate: Option<String>,
 
-    /// How to show progress [default: a bar on a terminal, elsewhere now and then a line]
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", env = "RIMG_PROGRESS", hide_env_values = true)]
-    progress: Option<Show>,
+    #[command(flatten)]
+    progress: Progress,
 }
 
 impl Command for Save {
@@ -97,7 +97,7 @@ impl Command for Save {
             ctx.note("the image is signed; its signature is not verified without `--verify-certificate`");
         }
         let meter = Meter::new(image.size());
-        let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress);
+        let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress.how);
         let saved = service
             .download(&image, WriteTo { target, meter, jobs }, verify, signature.as_ref(), &self.store_preference)
             .await;

@@ -4,6 +4,7 @@ use clap::Parser;
 use serde_json::json;
 
 use super::args::{self, Project, Protection, System, Visibility};
+use super::member::not_a_member;
 use crate::context::Context;
 use crate::error::Error;
 use crate::image::Changes;
@@ -129,7 +130,8 @@ impl Command for Set {
                     Some(member) => member,
                     None => ctx.own_project().await?,
                 };
-                service.set_member_status(id, &member, status).await?;
+                let answered = service.set_member_status(id, &member, status).await;
+                answered.map_err(|error| not_a_member(error, &image))?;
             }
             (None, Some(owner)) => {
                 changes.set.insert("owner".to_owned(), json!(owner));

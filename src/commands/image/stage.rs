@@ -47,7 +47,7 @@ impl Command for Stage {
                 self.input.force_format,
             )?;
         }
-        let bar = ctx.progress(&data.meter, format!("staging {}", data.name), self.input.progress);
+        let bar = ctx.progress(&data.meter, format!("staging {}", data.name), self.input.progress.how);
         let staged = service.stage(&image, data).await;
         drop(bar);
         staged?;

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use super::args;
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::image::Changes;
@@ -25,44 +26,13 @@ pub struct Unset {
     properties: Vec<String>,
 }
 
-/// Fields that belong to every image: they can be set, never removed.
-const PERMANENT: [&str; 28] = [
-    "checksum",
-    "container_format",
-    "created_at",
-    "deleted",
-    "deleted_at",
-    "direct_url",
-    "disk_format",
-    "file",
-    "id",
-    "location",
-    "locations",
-    "min_disk",
-    "min_ram",
-    "name",
-    "os_hash_algo",
-    "os_hash_value",
-    "os_hidden",
-    "owner",
-    "protected",
-    "schema",
-    "self",
-    "size",
-    "status",
-    "stores",
-    "tags",
-    "updated_at",
-    "virtual_size",
-    "visibility",
-];
-
 impl Command for Unset {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;
+        let shows = format!("`rimg image show {}` shows its tags and properties", image.id());
         let mut failures = Vec::new();
 
         let mut failed_tags = 0;
@@ -76,7 +46,8 @@ impl Command for Unset {
                         Kind::NotFound => format!("the image has no tag `{tag}`"),
                         _ => format!("cannot remove the tag `{tag}`: {}", error.message),
                     };
-                    ctx.failed(&Error { message, ..error });
+                    let error = Error { message, ..error };
+                    ctx.failed(&if error.kind == Kind::NotFound { error.next(shows.clone()) } else { error });
                 }
             }
         }
@@ -88,10 +59,13 @@ impl Command for Unset {
         let mut failed_properties = 0;
         for key in &self.properties {
             let problem = match key {
-                key if PERMANENT.contains(&key.as_str()) => {
-                    format!("`{key}` belongs to every image and cannot be removed")
+                key if args::is_field(key) => {
+                    Error::new(Kind::NotFound, format!("`{key}` belongs to every image and cannot be removed"))
+                        .next("`rimg image set` changes what can be changed")
                 }
-                key if !image.fields.contains_key(key) => format!("the image has no property `{key}`"),
+                key if !image.fields.contains_key(key) => {
+                    Error::new(Kind::NotFound, format!("the image has no property `{key}`")).next(shows.clone())
+                }
                 key => {
                     if !changes.remove.contains(key) {
                         changes.remove.push(key.clone());
@@ -100,7 +74,7 @@ impl Command for Unset {
                 }
             };
             failed_properties += 1;
-            ctx.failed(&Error::new(Kind::NotFound, problem));
+            ctx.failed(&problem);
         }
         service.update(image.id(), &changes).await?;
         if failed_properties > 0 {

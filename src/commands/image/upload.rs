@@ -75,7 +75,7 @@ impl Command for Upload {
         if let Some(store) = &self.store {
             service.know_stores(std::slice::from_ref(store)).await?;
         }
-        let bar = ctx.progress(&data.meter, format!("uploading {}", data.name), self.input.progress);
+        let bar = ctx.progress(&data.meter, format!("uploading {}", data.name), self.input.progress.how);
         let uploaded = service.upload(&image, data, self.store.as_deref()).await;
         drop(bar);
         Ok(view::record(&uploaded?, false))

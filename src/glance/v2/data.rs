@@ -10,7 +10,7 @@ use crate::glance::api::Api;
 use crate::glance::upload::{self, Intake, Stands};
 use crate::http::Request;
 use crate::image::Image;
-use crate::service::{Content, IMPORT_LIMIT, Stores as _};
+use crate::service::{Content, Stores as _};
 use crate::transfer::Data;
 
 /// The last part of the address that takes data to keep.
@@ -79,15 +79,15 @@ impl V2 {
                 upload::upload(&self.api.http, &place, created, data).await
             }
             Content::External => self.get(id).await,
-            Content::Import { data: None, import } => {
+            Content::Import { data: None, import, wait } => {
                 self.begin(id, &import).await?;
-                self.imported(id, &import.method, &[], IMPORT_LIMIT).await
+                self.imported(id, &import.method, &[], &wait).await
             }
-            Content::Import { data: Some(mut data), import } => {
+            Content::Import { data: Some(mut data), import, wait } => {
                 let place = Place { service: self, id, door: STAGE, store: None };
                 let staged = upload::deliver(&self.api.http, &place, created, &mut data).await?;
                 self.begin(id, &import).await?;
-                let image = self.imported(id, &import.method, &[], IMPORT_LIMIT).await?;
+                let image = self.imported(id, &import.method, &[], &wait).await?;
                 match staged.compare(&self.api.http, &image).await {
                     // An import plug-in may have converted the image; then the service's sum is of its own work.
                     Err(_) if image.disk_format() != created.disk_format() => {

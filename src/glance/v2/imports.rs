@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::tasks::text;
 use super::{V2, wire};
 use crate::error::{Error, Kind, Result};
+use crate::glance::api::PASSING;
 use crate::glance::wire::{malformed, texts};
 use crate::image::{Fields, Image, Import, ImportMethod};
-use crate::service::{Imports, Tasks as _};
+use crate::service::{Imports, Tasks as _, Wait};
 use crate::transfer::Data;
 
 #[async_trait(?Send)]
@@ -20,7 +21,8 @@ impl Imports for V2 {
     async fn import_methods(&self) -> Result<Vec<String>> {
         let info = match self.fields(Method::GET, &["info", "import"], None).await {
             Err(error) if error.kind == Kind::NotFound => {
-                return Err(Error::new(Kind::Unsupported, "this image service does not import images"));
+                return Err(Error::new(Kind::Unsupported, "this image service does not import images")
+                    .next("without an import: `rimg image create` with `--file`, or `rimg image upload`"));
             }
             info => info?,
         };
@@ -32,9 +34,9 @@ impl Imports for V2 {
         self.take_aside(image, data).await
     }
 
-    async fn import(&self, image: &Image, import: &Import, wait: Option<Duration>) -> Result<Image> {
+    async fn import(&self, image: &Image, import: &Import, wait: Option<Wait>) -> Result<Image> {
         let id = image.id();
-        let Some(limit) = wait else {
+        let Some(wait) = wait else {
             self.begin(id, import).await?;
             return self.get(id).await;
         };
@@ -45,7 +47,7 @@ impl Imports for V2 {
             Err(_) => Vec::new(),
         };
         self.begin(id, import).await?;
-        self.imported(id, &import.method, &earlier, limit).await
+        self.imported(id, &import.method, &earlier, &wait).await
     }
 }
 
@@ -58,58 +60,103 @@ impl V2 {
     }
 
     /// Waits until the import just begun has come to an end, and tells on the
-    /// way how far it is. `earlier` are the IDs of tasks that are not this one's.
+    /// way how far it is. `earlier` are the IDs of tasks that are not this
+    /// one's. A look that fails and may pass says nothing of the import.
     pub(super) async fn imported(
         &self,
         id: &str,
         method: &ImportMethod,
         earlier: &[String],
-        limit: Duration,
+        wait: &Wait,
     ) -> Result<Image> {
+        let Wait { limit, meter } = wait;
+        let http = &self.api.http;
         let started = Instant::now();
         let mut pause = Duration::from_millis(100);
         let mut tells_tasks = true;
         let mut begun = false;
-        let mut said = String::new();
+        let mut noted = false;
         loop {
-            // The task before the image: what the image is like is then no older than what became of the task.
-            let mut tasks = Vec::new();
-            if tells_tasks {
-                match self.image_tasks(id).await {
-                    Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Forbidden) => tells_tasks = false,
-                    listed => tasks = listed?,
-                }
-            }
-            let of_this = tasks.iter().filter(|task| !earlier.iter().any(|known| known == text(task, "id")));
-            let task = of_this.max_by_key(|task| text(task, "created_at"));
-            let image = self.get(id).await?;
-            begun |= matches!(image.status(), "importing" | "saving");
-            match state(&image, task, method, begun) {
-                State::Done => {
-                    let failed = of(&image, FAILED);
-                    if !failed.is_empty() {
-                        self.api.http.log().warn(&format!("the data could not be put into these stores: {failed}"));
+            let said = match self.look_at_import(id, earlier, &mut tells_tasks).await {
+                Ok((task, image)) => {
+                    begun |= matches!(image.status(), "importing" | "saving");
+                    match state(&image, task.as_ref(), method, begun) {
+                        State::Done => {
+                            let failed = of(&image, FAILED);
+                            if !failed.is_empty() {
+                                http.log().warn(&format!("the data could not be put into these stores: {failed}"));
+                            }
+                            return Ok(image);
+                        }
+                        State::Failed(reason) => {
+                            return Err(Error::new(Kind::Unavailable, format!("the import failed: {reason}"))
+                                .next(after_failure(method, id)));
+                        }
+                        State::Underway(phase) => phase,
                     }
-                    return Ok(image);
                 }
-                State::Failed(reason) => {
-                    return Err(Error::new(Kind::Unavailable, format!("the import failed: {reason}")));
+                Err(error) if http.settings().retries.passing(&error, &PASSING) => {
+                    if !std::mem::replace(&mut noted, true) {
+                        http.log().note(&format!("{error}; the import goes on, looking again"));
+                    }
+                    format!("how far it is cannot be seen: {error}")
                 }
-                State::Underway(phase) if phase != said => {
-                    self.api.http.log().note(&phase);
-                    said = phase;
+                Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                Err(error) if error.kind == Kind::NotFound => {
+                    return Err(Error { message: "the image was deleted while it was imported".to_owned(), ..error });
                 }
-                State::Underway(_) => {}
-            }
-            if started.elapsed() >= limit {
+                Err(error) => return Err(left(error, id)),
+            };
+            meter.phase(said.clone());
+            if started.elapsed() >= *limit {
                 let message = format!("the import has not ended after {} s: {said}", limit.as_secs());
-                return Err(Error::new(Kind::Unavailable, message)
-                    .next(format!("`rimg image task list --image {id} --long` tells how it goes on")));
+                return Err(left(Error::new(Kind::Unavailable, message), id));
             }
-            self.api.http.pause(pause.min(limit.saturating_sub(started.elapsed()))).await?;
+            http.pause(pause.min(limit.saturating_sub(started.elapsed()))).await?;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
     }
+
+    /// The image as it stands, and the task of its import, if the service tells.
+    async fn look_at_import(
+        &self,
+        id: &str,
+        earlier: &[String],
+        tells_tasks: &mut bool,
+    ) -> Result<(Option<Fields>, Image)> {
+        // The task before the image: what the image is like is then no older than what became of the task.
+        let mut tasks = Vec::new();
+        if *tells_tasks {
+            match self.image_tasks(id).await {
+                Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Forbidden) => *tells_tasks = false,
+                listed => tasks = listed?,
+            }
+        }
+        let of_this = tasks.into_iter().filter(|task| !earlier.iter().any(|known| known == text(task, "id")));
+        let task = of_this.max_by(|one, other| text(one, "created_at").cmp(text(other, "created_at")));
+        Ok((task, self.get(id).await?))
+    }
+}
+
+/// The step to take after an import of the image `id` that failed.
+fn after_failure(method: &ImportMethod, id: &str) -> String {
+    match method {
+        ImportMethod::WebDownload { uri } => {
+            format!("the service must be able to fetch `{uri}`; `rimg image create --file` sends the data from here")
+        }
+        ImportMethod::GlanceDownload { image, .. } => {
+            format!("the image `{image}` must be active in that region, and yours to read there")
+        }
+        ImportMethod::CopyImage => format!("`rimg image show {id}` tells in which stores the data is"),
+        ImportMethod::GlanceDirect => "without an import `rimg image create --file` sends the data straight".to_owned(),
+    }
+}
+
+/// The end of a wait for an import that goes on.
+fn left(error: Error, id: &str) -> Error {
+    Error { goes_on: true, ..error }
+        .details([format!("the import into the image `{id}` goes on at the service")])
+        .next(format!("`rimg image task list --image {id} --long` tells how it goes on"))
 }
 
 /// Properties in which Glance keeps an account of an import
@@ -134,7 +181,7 @@ fn state(image: &Image, task: Option<&Fields>, method: &ImportMethod, begun: boo
     let (to_come, failed) = (of(image, TO_COME), of(image, FAILED));
     let message = task.map(|task| text(task, "message").trim_end_matches('.')).unwrap_or_default();
     let underway = || {
-        let mut phase = format!("importing: the image is `{}`", image.status());
+        let mut phase = format!("the image is `{}`", image.status());
         if !to_come.is_empty() {
             phase += &format!(", still to come: {to_come}");
         }
@@ -190,7 +237,7 @@ mod tests {
         let importing = json!({"status": "importing", TO_COME: "fast,slow"});
         assert_eq!(
             at(importing.clone(), task("processing", "Copied 15 MiB"), &direct, true),
-            State::Underway("importing: the image is `importing`, still to come: fast,slow; Copied 15 MiB".to_owned())
+            State::Underway("the image is `importing`, still to come: fast,slow; Copied 15 MiB".to_owned())
         );
         assert_eq!(at(json!({"status": "active"}), task("success", ""), &direct, true), State::Done);
         assert_eq!(at(json!({"status": "active"}), task("failure", "Full."), &direct, true), failed("Full"));
@@ -203,7 +250,7 @@ mod tests {
             failed("the image is `killed`")
         );
         let waits = at(json!({"status": "active"}), task("pending", ""), &ImportMethod::CopyImage, false);
-        assert_eq!(waits, State::Underway("importing: the image is `active`".to_owned()));
+        assert_eq!(waits, State::Underway("the image is `active`".to_owned()));
     }
 
     #[test]

@@ -16,7 +16,8 @@ impl Stores for V2 {
         match self.listed(if detail { &parts } else { &parts[..2] }, "stores").await {
             // The service has one store and no name for it.
             Err(error) if error.kind == Kind::NotFound => {
-                Err(Error::new(Kind::Unsupported, "this image service has no stores to choose from"))
+                Err(Error::new(Kind::Unsupported, "this image service has no stores to choose from")
+                    .next("leave out `--store`: all data is in the one that it has"))
             }
             stores => stores,
         }

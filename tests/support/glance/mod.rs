@@ -101,6 +101,13 @@ impl Glance {
         }
     }
 
+    /// The import of the image of this name is as if it had not been ordered yet.
+    pub fn stage(&self, name: &str) {
+        for image in self.images.lock().unwrap().iter_mut().filter(|image| image.text("name") == name) {
+            image.set("status", "uploading");
+        }
+    }
+
     pub fn answer(&self, tokens: &Tokens, url: &str, request: &Request, body: &mut Body) -> Answer {
         in_form(request, self.route(tokens, url, request, body))
     }

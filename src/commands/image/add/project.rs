@@ -5,6 +5,7 @@ use clap::Parser;
 use crate::commands::image::args::Member;
 use crate::commands::image::member;
 use crate::context::Context;
+use crate::error::Kind;
 use crate::manager::Command;
 use crate::output::Record;
 
@@ -29,6 +30,11 @@ impl Command for Project {
         let project = self.member.project(ctx).await?;
         let service = ctx.images().await?;
         let image = service.find(&self.member.image).await?;
-        Ok(member::record(service.add_member(image.id(), &project).await?))
+        let added = service.add_member(image.id(), &project).await.map_err(|error| match image.visibility() {
+            Some(visibility) if error.kind == Kind::Forbidden && visibility != "shared" => error
+                .next(format!("the image is {visibility}: `rimg image set {} --shared` lets it be shared", image.id())),
+            _ => error,
+        });
+        Ok(member::record(added?))
     }
 }

@@ -2,18 +2,17 @@
 
 pub mod info;
 
-use std::time::Duration;
-
 use clap::Parser;
 
 use super::import_args::{self, METHODS, Source, Target};
-use super::view;
+use super::{args, view};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Import as Order, ImportMethod, ImportTo};
 use crate::manager::Command;
 use crate::output::Record;
-use crate::service::IMPORT_LIMIT;
+use crate::service::Wait;
+use crate::transfer::Meter;
 
 /// Let the service import the data of an image
 ///
@@ -53,6 +52,9 @@ pub struct Import {
     /// With --wait: give up after this time; the import goes on [default: four hours]
     #[arg(long, value_name = "SECONDS", requires = "wait")]
     timeout: Option<u64>,
+
+    #[command(flatten)]
+    progress: args::Progress,
 }
 
 impl Command for Import {
@@ -61,7 +63,7 @@ impl Command for Import {
     const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
-        let (image, stores) = image_and_stores(self.image, self.store)?;
+        let (name, stores) = image_and_stores(self.image, self.store)?;
         let import = Order { method: self.source.method("--method", &self.method)?, to: self.target.stores(stores)? };
         match (&import.to, &import.method) {
             (ImportTo::Default, ImportMethod::CopyImage) => {
@@ -73,12 +75,15 @@ impl Command for Import {
             _ => {}
         }
         let service = ctx.images().await?;
-        let image = service.find(&image).await?;
+        let image = service.find(&name).await?;
         ready(&image, &import.method)?;
         import_args::check(service, &import).await?;
-        let limit = self.timeout.map_or(IMPORT_LIMIT, Duration::from_secs);
-        let image = service.import(&image, &import, self.wait.then_some(limit)).await?;
-        Ok(view::record(&image, false))
+        let meter = Meter::new(None);
+        let bar = self.wait.then(|| ctx.progress(&meter, format!("importing {name}"), self.progress.how));
+        let wait = self.wait.then(|| Wait::new(self.timeout, meter));
+        let imported = service.import(&image, &import, wait).await;
+        drop(bar);
+        Ok(view::record(&imported?, false))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::record;
+use super::{not_a_member, record};
 use crate::commands::image::args::Member;
 use crate::context::Context;
 use crate::manager::Command;
@@ -26,6 +26,7 @@ impl Command for Get {
         let project = self.member.project(ctx).await?;
         let service = ctx.images().await?;
         let image = service.find_shared(&self.member.image).await?;
-        Ok(record(service.member(image.id(), &project).await?))
+        let member = service.member(image.id(), &project).await.map_err(|error| not_a_member(error, &image));
+        Ok(record(member?))
     }
 }

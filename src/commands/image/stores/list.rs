@@ -11,27 +11,51 @@ use crate::output::Table;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image stores list
-  rimg image stores list --detail -f json")]
+  rimg image stores list --detail --long -f json")]
 pub struct List {
     /// Show their properties too (for administrators)
     #[arg(long)]
     detail: bool,
+
+    /// Show their type, weight and whether they are read-only, too; the first two only with --detail
+    #[arg(long)]
+    long: bool,
 }
 
-const COLUMNS: [(&str, &str); 4] =
-    [("ID", "id"), ("Description", "description"), ("Default", "default"), ("Properties", "properties")];
+const COLUMNS: [(&str, &str); 7] = [
+    ("ID", "id"),
+    ("Description", "description"),
+    ("Default", "default"),
+    ("Type", "type"),
+    ("Weight", "weight"),
+    ("Read Only", "read-only"),
+    ("Properties", "properties"),
+];
 
 impl Command for List {
     type Answer = Table;
 
-    const COLUMNS: &'static [&'static str] = &["ID", "Description", "Default", "Properties"];
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "Description", "Default", "Type", "Weight", "Read Only", "Properties"];
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Table> {
         let mut stores = ctx.images().await?.stores(self.detail).await?;
-        for default in stores.iter_mut().filter_map(|store| store.get_mut("default")) {
-            // Glance writes it as a text.
-            *default = json!(!matches!(default, Value::Bool(false) | Value::Null) && *default != json!("false"));
+        for store in &mut stores {
+            for flag in ["default", "read-only"] {
+                // Glance writes them as texts.
+                if let Some(flag) = store.get_mut(flag) {
+                    *flag = json!(!matches!(flag, Value::Bool(false) | Value::Null) && *flag != json!("false"));
+                }
+            }
         }
-        Ok(Table::of(&stores, if self.detail { &COLUMNS } else { &COLUMNS[..3] }))
+        let shown: Vec<_> = COLUMNS
+            .into_iter()
+            .filter(|(_, field)| match *field {
+                "type" | "weight" | "read-only" => self.long,
+                "properties" => self.detail,
+                _ => true,
+            })
+            .collect();
+        Ok(Table::of(&stores, &shown))
     }
 }

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use crate::commands::several;
 use crate::context::Context;
+use crate::error::Kind;
 use crate::image::{Fields, TaskFilter};
 use crate::manager::Command;
 use crate::output::Table;
@@ -21,7 +22,8 @@ pub struct List {
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["sort_key", "sort_dir", "marker"], add = crate::manager::images())]
     image: Option<String>,
 
-    /// Show what the tasks say and when they last did something, too
+    /// Show what the tasks say and when they last did something, too; with
+    /// --image all there is to know of them
     #[arg(long)]
     long: bool,
 
@@ -58,23 +60,45 @@ const KEYS: [&str; 6] = ["created_at", "expires_at", "id", "status", "type", "up
 const TYPES: [&str; 3] = ["api_image_import", "location_import", "import"];
 const STATUSES: [&str; 4] = ["pending", "processing", "success", "failure"];
 
-const COLUMNS: [(&str, &str); 6] = [
+/// What `openstack` shows, of which the last two are for --long, and what only
+/// `glance image-tasks` does.
+const COLUMNS: [(&str, &str); 12] = [
     ("ID", "id"),
     ("Type", "type"),
     ("Status", "status"),
     ("Owner", "owner"),
     ("Message", "message"),
     ("Updated At", "updated_at"),
+    ("Expires At", "expires_at"),
+    ("Image ID", "image_id"),
+    ("User ID", "user_id"),
+    ("Request ID", "request_id"),
+    ("Input", "input"),
+    ("Result", "result"),
 ];
 
 impl Command for List {
     type Answer = Table;
 
-    const COLUMNS: &'static [&'static str] = &["ID", "Type", "Status", "Owner", "Message", "Updated At"];
+    const COLUMNS: &'static [&'static str] = &[
+        "ID",
+        "Type",
+        "Status",
+        "Owner",
+        "Message",
+        "Updated At",
+        "Expires At",
+        "Image ID",
+        "User ID",
+        "Request ID",
+        "Input",
+        "Result",
+    ];
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Table> {
         let service = ctx.images().await?;
         let limit = [self.limit, self.max_items].into_iter().flatten().filter(|limit| *limit > 0).min();
+        let of_image = self.image.is_some();
         let mut tasks = match &self.image {
             Some(image) => {
                 let image = service.find(image).await?;
@@ -95,7 +119,12 @@ impl Command for List {
                     marker: self.marker,
                     limit,
                 };
-                service.tasks(&filter).await?
+                service.tasks(&filter).await.map_err(|error| match filter.sort_key.as_deref() {
+                    Some(key) if error.kind == Kind::Rejected && !KEYS.contains(&key) => {
+                        error.next(format!("tasks are sorted by: {}", KEYS.join(", ")))
+                    }
+                    _ => error,
+                })?
             }
         };
         if self.long {
@@ -106,6 +135,11 @@ impl Command for List {
             })
             .await?;
         }
-        Ok(Table::of(&tasks, if self.long { &COLUMNS } else { &COLUMNS[..4] }))
+        let shown = match (self.long, of_image) {
+            (false, _) => 4,
+            (true, false) => 6,
+            (true, true) => COLUMNS.len(),
+        };
+        Ok(Table::of(&tasks, &COLUMNS[..shown]))
     }
 }
