@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, each_whole_service};
+use crate::support::{Answer, Server, World, each_whole_service};
 
 /// An image that was imported; its ID.
 fn imported(world: &World, name: &str) -> String {
@@ -106,8 +106,31 @@ fn a_task_is_created_of_json() {
     assert_eq!(sent, json!({"type": "import", "input": {"import_from": "http://x"}}));
     world.run(create.into_iter().chain(["{"])).code(2).stderr_has("it is not JSON");
     world.run(create.into_iter().chain(["[]"])).code(2).stderr_has("it is JSON, but no object");
+    let web = Server::start(None, |_, _| {
+        Answer::status(200).header("Content-Type", "application/octet-stream").body(b"data")
+    });
     each_whole_service(|world| {
         world.run_as("admin", create.into_iter().chain(["{}"])).code(1).stdout_is("").stderr_has("400");
         world.run(create.into_iter().chain(["{}"])).code(1).stdout_is("").stderr_has("403");
+        let name = world.name("made");
+        let about = json!({"name": name, "disk_format": "raw", "container_format": "bare"});
+        let input =
+            json!({"import_from": web.url(), "import_from_format": "raw", "image_properties": about}).to_string();
+        let made = world.run_as("admin", create.into_iter().chain([input.as_str(), "-f", "json"]));
+        // `rimg serve` has no tasks but those of imports.
+        if !world.is_real() {
+            made.code(1).stdout_is("").stderr_has("Tasks that make images are not supported at this site");
+            return;
+        }
+        let task = made.ok().json();
+        assert_eq!((&task["type"], &task["input"]["image_properties"]), (&json!("import"), &about));
+        let id = task["id"].as_str().unwrap();
+        let ended = (0..200).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let shown = world.run_as("admin", ["image", "task", "show", id, "-f", "json"]).ok().json();
+            matches!(shown["status"].as_str(), Some("success" | "failure")).then_some(shown)
+        });
+        assert_eq!(ended.expect("the task ends")["status"], "success");
+        assert_eq!(world.all_of(&name)[0]["status"], "active");
     });
 }
