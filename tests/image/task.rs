@@ -124,7 +124,7 @@ fn a_task_is_created_of_json() {
         }
         let task = made.ok().json();
         assert_eq!((&task["type"], &task["input"]["image_properties"]), (&json!("import"), &about));
-        // What comes of it is the service's: Glance 33 with several stores fails it by an error of its own.
+        // What comes of it is the service's: a Glance 33 has taken it, and failed it with `Internal Error`.
         let id = task["id"].as_str().unwrap();
         let ends = || {
             let shown = world.run_as("admin", ["image", "task", "show", id, "-f", "value", "-c", "status"]);
