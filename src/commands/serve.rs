@@ -182,7 +182,10 @@ impl Command for Serve {
         }
         let keep = |entry: &mut cloud::Entry, old: &Value| keep_password(entry, old, &hashes);
         if let Some(path) = &self.write_clouds_yaml {
-            cloud::add(path, &mut entries, keep)?;
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            let otherwise =
+                format!("start without --write-clouds-yaml, and add what is shown then ({}) by hand", names.join(", "));
+            cloud::add(path, &mut entries, keep, &otherwise)?;
             let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
             ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
         }

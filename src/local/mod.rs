@@ -5,8 +5,8 @@
 //!    \-> identity (whose token is it, who is there?)
 //! ```
 //!
-//! Each room knows only rooms below it, and `failure` knows nobody. This list goes
-//! from the top to the bottom.
+//! Each room knows only rooms below it, but that `Service::open` has `sweep` go
+//! first; `failure` knows nobody. This list goes from the top to the bottom.
 //!
 //! | room | what it is for |
 //! | --- | --- |

@@ -374,6 +374,24 @@ fn what_could_not_be_removed_is_removed_by_the_next_sweep() {
 }
 
 #[test]
+fn an_image_in_a_store_that_is_set_up_no_more_is_deleted_with_its_other_copies() {
+    let directory = tempfile::tempdir().unwrap();
+    let (service, swept) = Service::open(directory.path(), Settings::default()).unwrap();
+    let running = serving(Arc::clone(&service), swept);
+    let id = raw(&running);
+    service
+        .registry
+        .write(|session| {
+            session.add_file("aa", &id, "gone", service.run.id())?;
+            session.complete_file("aa", FileState::Stored, 4, b"").map_err(Failure::from)
+        })
+        .unwrap();
+    assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), OCTETS, b"data").status, 204);
+    assert_eq!(send(&running, "DELETE", &format!("/v2/images/{id}"), "", b"").status, 204);
+    assert!(data_files(directory.path()).is_empty());
+}
+
+#[test]
 fn a_service_that_stops_lets_transfers_end() {
     let directory = tempfile::tempdir().unwrap();
     let running = begin(directory.path(), Settings::default());

@@ -11,11 +11,12 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::api::{Api, is_uuid, only};
-use super::create::{self, Maker};
+use super::create;
 use super::download;
+use super::maker::Maker;
 use super::upload::{self, Intake, Stands};
 use super::wire::v1 as wire;
-use super::wire::v2::{listed, malformed};
+use super::wire::{listed, malformed};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request};
 use crate::image::{Changes, Draft, Filter, Image};

@@ -51,6 +51,7 @@ impl Keystone {
         holds("admin") || token.scope == Scope::System && holds("reader")
     }
 
+    /// The ID of the role of this name.
     pub(super) fn role_id(&self, role: &str) -> String {
         id_of(&["role", role])
     }

@@ -73,8 +73,9 @@ pub fn listing(caller: &Caller, limits: &Limits, pairs: &[(String, String)]) -> 
     }
     let limit = match given("limit") {
         None => limits.page,
+        Some(limit) if is_count(limit) => limit.trim().parse().unwrap_or(usize::MAX),
         Some(limit) => match limit.trim().parse::<i64>() {
-            Ok(limit) => usize::try_from(limit).or_else(|_| bad("limit param must be positive"))?,
+            Ok(_) => return bad("limit param must be positive"),
             Err(_) => return bad("limit param must be an integer"),
         },
     };
@@ -161,6 +162,7 @@ mod tests {
         assert_eq!(since.conditions, [Condition::Is("updated_at", Compare::Greater, Value::Integer(1_000_000))]);
         assert!(since.gone && !listing.gone);
         assert_eq!((listing.limit, read(false, "limit=5000").unwrap().limit), (25, 1000));
+        assert_eq!(read(false, "limit=99999999999999999999999").unwrap().limit, 1000);
     }
 
     #[test]

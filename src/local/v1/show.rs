@@ -30,12 +30,19 @@ pub async fn data(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result
     let caller = &asked.caller;
     enforce(service, caller, "get_image")?;
     let (mut image, files) = service.read(|session| {
-        let image = look_up(session, caller, id)?;
-        match image.status {
-            Status::Active => {}
-            Status::Deactivated => return Err(refused(format!("Image {id} is deactivated"))),
-            _ => return Err(Failure::not_found(format!("Image {id} is not active"))),
-        }
+        let active = look_up(session, caller, id).and_then(|image| match image.status {
+            Status::Active => Ok(image),
+            Status::Deactivated => Err(refused(format!("Image {id} is deactivated"))),
+            _ => Err(Failure::not_found(format!("Image {id} is not active"))),
+        });
+        // Who may never download is not told what is there.
+        let image = match active {
+            Err(failure) if failure.status == StatusCode::NOT_FOUND => {
+                enforce(service, caller, "download_image")?;
+                return Err(failure);
+            }
+            active => active?,
+        };
         if !service.may("download_image", caller, &image) {
             return Err(refused(""));
         }

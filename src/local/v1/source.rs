@@ -124,6 +124,16 @@ impl Sources {
                 kill(service, &id).await;
                 return Err(Failure::bad_request("Content-Type must be application/octet-stream"));
             }
+            if image.status == Status::Active {
+                // It was said to have no bytes, and has some after all.
+                service
+                    .write({
+                        let mut image = image.clone();
+                        image.status = Status::Queued;
+                        move |_, session| Ok(session.save(&mut image)?)
+                    })
+                    .await?;
+            }
             let destination = Destination::Store(store);
             let stored = pipeline::upload(service, &caller, &id, destination, terms, Feed::Body(&mut asked.body)).await;
             if let Err(failure) = stored {
