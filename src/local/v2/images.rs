@@ -60,8 +60,8 @@ impl Serialize for Shown {
         view.serialize_entry("os_hash_algo", &image.os_hash_algo)?;
         view.serialize_entry("os_hash_value", &image.os_hash_value)?;
         view.serialize_entry("id", &image.id)?;
-        view.serialize_entry("created_at", &fields::time(image.created_at))?;
-        view.serialize_entry("updated_at", &fields::time(image.updated_at))?;
+        view.serialize_entry("created_at", &time(image.created_at))?;
+        view.serialize_entry("updated_at", &time(image.updated_at))?;
         view.serialize_entry("tags", &image.tags)?;
         view.serialize_entry("self", &href)?;
         view.serialize_entry("file", &format_args!("{href}/file"))?;
