@@ -20,15 +20,20 @@ fn the_configuration_is_shown_with_its_secrets_masked() {
 }
 
 #[test]
-fn the_origin_of_each_value_is_told() {
+fn the_origin_of_each_value_is_told_beside_it() {
     let world = World::new();
     let run = world.rimg(["--os-region-name", "RegionOne", "configuration", "show", "--origin", "-f", "json"]);
-    let origins: Value = run.env("OS_INTERFACE", "public").run().ok().json();
-    assert_eq!(origins["region_name"], "--os-region-name");
-    assert_eq!(origins["interface"], "OS_INTERFACE");
+    let shown: Value = run.env("OS_INTERFACE", "public").run().ok().json();
+    assert_eq!(shown["region_name"], "RegionOne");
+    assert_eq!(shown["region_name.origin"], "--os-region-name");
+    assert_eq!(shown["interface.origin"], "OS_INTERFACE");
     let file = format!("cloud `devstack` in `{}`", world.clouds_yaml().display());
-    assert_eq!(origins["auth.password"], *file);
-    assert_eq!(origins["auth_type"], "default");
+    assert_eq!((&shown["auth.password"], &shown["auth.password.origin"]), (&json!("<redacted>"), &json!(file)));
+    assert_eq!((&shown["auth_type"], &shown["auth_type.origin"]), (&json!("password"), &json!("default")));
+    let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
+    assert!(names.chunks(2).all(|pair| *pair[1] == format!("{}.origin", pair[0])), "{names:?}");
+    let both = ["configuration", "show", "--origin", "-f", "value", "-c", "cloud", "-c", "cloud.origin"];
+    world.run(both).ok().stdout_is("devstack\nOS_CLOUD\n");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! not is in a table of the README, each with its reason, and nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use clap::{Arg, Command};
+use rimg::cloud::options::OPTIONS;
 
 /// Command and option of each row of parity.csv.
 fn contract() -> Vec<(String, String, String)> {
@@ -16,10 +18,10 @@ fn contract() -> Vec<(String, String, String)> {
     .collect()
 }
 
-/// The rows of the README's table of what is missing: command, option.
-fn excused() -> BTreeSet<(String, String)> {
+/// The rows of the README's table between two marks: command, option.
+fn excused(mark: &str) -> BTreeSet<(String, String)> {
     let readme = include_str!("../README.md");
-    let table = readme.split("<!-- missing options -->").nth(1).expect("the README has the table between two marks");
+    let table = readme.split(&format!("<!-- {mark} -->")).nth(1).expect("the README has the table between two marks");
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     rows.flat_map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -66,7 +68,7 @@ fn takes(parser: &Command, option: &str, kind: &str) -> bool {
 fn every_option_of_openstack_is_taken_or_excused() {
     let parsers = parsers();
     let globals = rimg::manager::globals();
-    let excused = excused();
+    let excused = excused("missing options");
     let (mut missing, mut needless) = (Vec::new(), Vec::new());
     for (command, option, kind) in contract() {
         let parser = match command.as_str() {
@@ -99,36 +101,52 @@ fn as_many_arguments_as_openstack_has() {
     }
 }
 
-/// Options that are taken for scripts and cannot have an effect.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    // There is no larger page to ask for: rimg takes the largest.
-    ("image/list.rs", "page_size"),
-    // Nothing is looked up there.
-    ("image/member/list.rs", "project_domain"),
-    // The size of a read, which rimg chooses itself.
-    ("image/save.rs", "chunk_size"),
-    // What is done anyway.
-    ("configuration/show.rs", "mask"),
-];
-
-/// An option whose field nobody reads is parsed and ignored.
-#[test]
-fn no_option_is_parsed_and_ignored() {
-    fn visit(directory: &std::path::Path, root: &std::path::Path, all: &mut Vec<(String, String)>) {
-        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            let path = entry.path();
-            if path.is_dir() {
-                visit(&path, root, all);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                all.push((name, std::fs::read_to_string(&path).unwrap()));
-            }
+/// The Rust files under `src/PATH`, or that one: name below it, and text without its tests.
+fn sources(path: &str) -> Vec<(String, String)> {
+    fn visit(path: &Path, root: &Path, all: &mut Vec<(String, String)>) {
+        if path.is_dir() {
+            return std::fs::read_dir(path).unwrap().for_each(|entry| visit(&entry.unwrap().path(), root, all));
+        }
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(path).unwrap();
+        if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            all.push((name, text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()));
         }
     }
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
-    let mut files = Vec::new();
-    visit(&root, &root, &mut files);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path);
+    let mut all = Vec::new();
+    visit(&root, &root, &mut all);
+    all
+}
+
+/// Whether `text` reads the field of its own arguments: `self.field`, `self.flattened.field`.
+fn reads(text: &str, field: &str) -> bool {
+    let in_a_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.match_indices(&format!(".{field}")).any(|(at, found)| {
+        let before = text[..at].rsplit(|letter| !in_a_name(letter) && letter != '.').next().unwrap();
+        matches!(before.split('.').next(), Some("self" | "globals")) && !text[at + found.len()..].starts_with(in_a_name)
+    })
+}
+
+/// Whether any of these reads the setting: names it other than as a key of
+/// JSON, the end of a name, or what the name of a service is put before.
+fn is_read(key: &str, files: &[(String, String)]) -> bool {
+    let quoted = format!("\"{key}\"");
+    let names = |line: &str| {
+        let line = line.replace(&format!("[{quoted}]"), "").replace(&format!("ends_with({quoted})"), "");
+        line.contains(&quoted) && !line.contains("service_key(")
+    };
+    // `volume_api_version` is read by whoever speaks to `volume`.
+    let service = key.strip_suffix("_api_version").map(|service| format!("\"{service}\""));
+    let mut lines = files.iter().flat_map(|(_, text)| text.lines());
+    lines.any(|line| names(line) || service.as_ref().is_some_and(|service| line.contains(service)))
+}
+
+/// An option that nobody reads has no effect; the README says which, and why.
+#[test]
+fn no_option_is_parsed_and_ignored() {
     let (mut ignored, mut seen) = (BTreeSet::new(), 0);
+    let files = sources("commands");
     for (name, text) in &files {
         let mut is_argument = false;
         for line in text.lines().map(str::trim) {
@@ -139,22 +157,44 @@ fn no_option_is_parsed_and_ignored() {
                 let Some((field, _)) = public.unwrap_or(line).split_once(": ") else { continue };
                 is_argument = false;
                 seen += 1;
-                let read = format!(".{field}");
-                let within = files.iter().filter(|(file, _)| public.is_some() || file == name);
-                let is_read = within.map(|(_, text)| text).any(|text| {
-                    text.match_indices(&read).any(|(at, _)| {
-                        !text[at + read.len()..].starts_with(|letter: char| letter.is_alphanumeric() || letter == '_')
-                    })
-                });
-                if !is_read {
-                    ignored.insert((name.as_str(), field.to_owned()));
+                let mut within = files.iter().filter(|(file, _)| public.is_some() || file == name);
+                if !within.any(|(_, text)| reads(text, field)) {
+                    let words = name.trim_end_matches(".rs").replace(['/', '_'], " ");
+                    ignored.insert((words, format!("--{}", field.replace('_', "-"))));
                 }
             }
         }
     }
-    assert!(seen > 80, "the fields of the commands are found: {seen}");
-    let allowed: BTreeSet<_> = WITHOUT_EFFECT.iter().map(|(file, field)| (*file, (*field).to_owned())).collect();
-    assert_eq!(ignored, allowed);
+    assert!(seen > 250, "the fields of the commands are found: {seen}");
+    let global = "(global openstack)".to_owned();
+    let of_cloud: Vec<_> = [sources("cloud"), sources("cinder.rs"), sources("context.rs")].concat();
+    let of_cloud: Vec<_> = of_cloud.into_iter().filter(|(name, _)| name != "options.rs").collect();
+    let of_manager = sources("manager");
+    for arg in rimg::manager::globals().get_arguments() {
+        let flag = arg.get_long().unwrap();
+        let is_read = match OPTIONS.iter().find(|option| option.flag == flag) {
+            Some(option) => is_read(option.key, &of_cloud),
+            // clap answers these by itself.
+            None if matches!(flag, "help" | "version") => true,
+            None => of_manager.iter().any(|(_, text)| reads(text, &flag.replace('-', "_"))),
+        };
+        if !is_read {
+            ignored.insert((global.clone(), format!("--{flag}")));
+        }
+    }
+    assert_eq!(ignored, excused("options without effect"));
+}
+
+#[test]
+fn every_difference_has_its_reason() {
+    let readme = include_str!("../README.md");
+    let table = readme.split("## What differs from `openstack` on purpose").nth(1).unwrap();
+    let rows: Vec<_> = table.trim_start().lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 50, "{rows:?}");
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(cells.len() == 4 && cells[1..].iter().all(|cell| !cell.is_empty()), "{row}");
+    }
 }
 
 /// What `glance` 4.13 (python-glanceclient) has and `openstack` lacks, and
@@ -181,7 +221,7 @@ const GLANCE: &[(&str, &str, &[&str])] = &[
         &["hidden", "store", "architecture", "os-distro", "os-version", "kernel-id", "ramdisk-id", "instance-id"],
     ),
     ("image-download", "image save", &["progress", "store-preference", "allow-md5-fallback"]),
-    ("image-list", "image list", &["checksum", "hash", "project", "hidden", "property", "sort", "limit"]),
+    ("image-list", "image list", &["checksum", "hash", "project", "hidden", "property", "sort", "limit", "stores"]),
     ("image-tasks", "image task list", &["image"]),
     ("image-update", "image set", &["property", "hidden", "project", "no-tag"]),
     ("usage", "image usage", &[]),

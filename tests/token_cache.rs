@@ -286,7 +286,7 @@ fn it_is_turned_off_by_flag_variable_and_setting() {
         world.run(["configuration", "show", "-f", "json"].iter().chain(args)).ok().json()[column].clone()
     };
     assert_eq!(shown("token_cache", &[]), json!(false));
-    assert!(shown("token_cache", &["--origin"]).as_str().unwrap().contains("`cache`"));
+    assert!(shown("token_cache.origin", &["--origin"]).as_str().unwrap().contains("`cache`"));
     fs::write(world.clouds_yaml(), clouds.replace("    auth:\n", "    token_cache: false\n    auth:\n")).unwrap();
     off(world.rimg(LIST));
     fs::write(world.clouds_yaml(), clouds).unwrap();

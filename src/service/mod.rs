@@ -17,6 +17,8 @@ mod stores;
 mod tasks;
 mod versions;
 
+use std::ops::ControlFlow;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -76,15 +78,15 @@ fn cannot(what: &str) -> Error {
 #[async_trait(?Send)]
 pub trait ImageService: Members + Metadefs + Schemas + Imports + Tasks + Stores + Locations + ImageCache {
     /// Hands over the images that match, newest first, a page at a time, until
-    /// there are no more or `take` fails.
-    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()>;
+    /// there are no more, or `take` has enough or fails.
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<ControlFlow<()>>) -> Result<()>;
 
     /// The images that match, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         let mut take = |page| {
             images.extend(page);
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         };
         self.pages(filter, &mut take).await?;
         Ok(images)

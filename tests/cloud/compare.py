@@ -140,13 +140,13 @@ try:
             sys.exit(f"{place}: neither a user nor `finally` nor `NAME =`")
 finally:
     openstack(["image", "set", "--unprotected", f"iso {tag}"], "devstack").wait()
-    clean = [("devstack", ["image", "delete", one]) for one in made.values()]
+    clean = []
     for _, words in lines():
         try:
             clean += [filled(words[1:])] if words[0] == "finally" else []
         except KeyError:
             pass  # it never came to be
-    for user, arguments in clean:
+    for user, arguments in clean + [("devstack", ["image", "delete", one]) for one in made.values()]:
         code, _, error = openstack(arguments, user).wait()
         if code:
             failed += 1

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, World, each_version};
+use crate::support::{Answer, World, each_version, each_whole_service};
 
 #[test]
 fn several_images_by_name_and_id() {
@@ -50,6 +50,29 @@ fn two_images_of_one_name_are_both_kept() {
 
 #[test]
 fn only_the_copy_in_a_store() {
+    each_whole_service(|world| {
+        let name = world.name("i");
+        let id = world.given_image(&name, b"data")["id"].as_str().unwrap().to_owned();
+        world.run_as("admin", ["image", "import", &id, "--method", "copy-image", "--store", "slow", "--wait"]).ok();
+        let stores = || {
+            let image = world.image(&id);
+            let mut stores: Vec<_> = image["stores"].as_str().unwrap().split(',').map(str::to_owned).collect();
+            stores.sort_unstable();
+            stores.join(",")
+        };
+        assert_eq!(stores(), "fast,slow");
+        let delete = |store: &str| world.run_as("admin", ["image", "delete", &id, "--store", store]);
+        delete("fast").ok().stdout_is("").stderr_is("");
+        assert_eq!(stores(), "slow");
+        delete("fast").code(1).stdout_is("").stderr_has("error: cannot delete `");
+        // The last copy stays, and the data with it.
+        delete("slow").code(1).stderr_has("403");
+        world.run(["image", "save", &id]).ok().stdout_is("data");
+    });
+}
+
+#[test]
+fn a_store_may_have_any_name() {
     let world = World::new();
     let name = world.name("i");
     let image = world.given_image(&name, b"data");

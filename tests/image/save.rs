@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::run::sparse_file;
-use crate::support::{Answer, World, each_version};
+use crate::support::{Answer, World, each_version, each_whole_service};
 
 /// What is in the home, sorted: to see that nothing is left lying about.
 fn files(world: &World) -> Vec<String> {
@@ -193,6 +193,12 @@ fn stores_are_preferred_in_order() {
     let save = ["image", "save", "i", "--store-preference", "a b", "--store-preference", "c&d", "--chunk-size", "1024"];
     world.run(save).ok().stdout_is("data");
     assert_eq!(world.images().asked("GET", "/v2/images/*/file")[0].request.query, "prefer=a+b%2Cc%26d");
+    each_whole_service(|world| {
+        world.given_image(&world.name("i"), b"data");
+        for store in ["fast", "slow"] {
+            world.run(["image", "save", &world.name("i"), "--store-preference", store]).ok().stdout_is("data");
+        }
+    });
 }
 
 #[test]

@@ -64,6 +64,10 @@ fn usage_is_a_row_for_each_quota() {
         let said = "note: the service limits nothing, so it tells no usage\n";
         world.run(["image", "usage", "-f", "json"]).ok().stdout_is("[]\n").stderr_is(said);
     });
+    let world = World::served_with("quota: {user_storage: 4194304}\n");
+    world.given_image("i", &vec![1; 2 << 20]);
+    let rows = "image_size_total 4 2\nimage_stage_total -1 0\nimage_count_total -1 1\nimage_count_uploading -1 0\n";
+    world.run(["image", "usage", "-f", "value"]).ok().stderr_is("").stdout_is(rows);
     let world = World::new();
     let usage = json!({"usage": {"image_size_total": {"usage": 12, "limit": 1000}, "image_count_total": {"usage": 3, "limit": -1}}});
     world.images().on("GET", "/v2/info/usage").answer(move || Answer::json(200, &usage));

@@ -13,9 +13,10 @@ use crate::output::{Cell, Record};
 #[command(after_help = "Examples:
   rimg configuration show
   rimg configuration show --origin
+  rimg configuration show --origin -f value -c region_name -c region_name.origin
   rimg configuration show -f value -c auth.auth_url")]
 pub struct Show {
-    /// Show where each value came from instead of the value: a flag, a variable, a file, a vendor profile
+    /// Show beside each value, as NAME.origin, where it came from: a flag, a variable, a file, a vendor profile
     #[arg(long)]
     origin: bool,
 
@@ -33,9 +34,9 @@ impl Command for Show {
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
         let configured = ctx.configuration(self.unmask)?.into_iter();
-        let fields = configured.map(|each| match self.origin {
-            true => (each.name, Cell::from(each.origin)),
-            false => (each.name, Cell::from(each.value)),
+        let fields = configured.flat_map(|each| {
+            let origin = self.origin.then(|| (format!("{}.origin", each.name), Cell::from(each.origin)));
+            [(each.name, Cell::from(each.value))].into_iter().chain(origin)
         });
         Ok(Record { fields: fields.collect() })
     }

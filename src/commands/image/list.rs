@@ -1,15 +1,15 @@
 //! `image list`
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use clap::{Args, Parser};
 use serde_json::Value;
 
 use super::args;
+use super::sorted::{SortKeys, Sorted, sort_keys};
 use super::view;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
 use crate::image::{Filter, Image};
 use crate::manager::Command;
 use crate::output::{Cell, Table};
@@ -21,7 +21,8 @@ use crate::output::{Cell, Table};
 ///
 /// With --sort created_at:desc, the service's own order, json, csv and value
 /// are written while the images come in, so that a list of any length needs
-/// no more memory than a page of it.
+/// no more memory than a page of it. In any other order all rows must be known
+/// first; they are kept as short texts.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image list --private --long
@@ -87,6 +88,10 @@ pub struct List {
     #[arg(long)]
     long: bool,
 
+    /// List also the stores that have the data
+    #[arg(long)]
+    stores: bool,
+
     /// Accepted for scripts; pages are as large as the service allows
     #[arg(long, value_name = "SIZE", hide = true)]
     page_size: Option<String>,
@@ -148,7 +153,7 @@ struct Fields {
     created_since: Option<String>,
 
     /// List only images created before then
-    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "created_since", help_heading = "Filters beyond openstack's")]
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Filters beyond openstack's")]
     created_before: Option<String>,
 
     /// List only images changed then or later
@@ -156,12 +161,12 @@ struct Fields {
     updated_since: Option<String>,
 
     /// List only images not changed since before then
-    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "updated_since", help_heading = "Filters beyond openstack's")]
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Filters beyond openstack's")]
     updated_before: Option<String>,
 }
 
 impl Fields {
-    /// In the words of the API.
+    /// In the words of the API, which takes one comparison for each field.
     fn compared(&self) -> Vec<(&'static str, String)> {
         let protected = (self.protected || self.unprotected).then_some(self.protected);
         let times = |operator: &str, time: &Option<String>| time.as_ref().map(|time| format!("{operator}:{time}"));
@@ -177,6 +182,16 @@ impl Fields {
             ("updated_at", times("gte", &self.updated_since).or_else(|| times("lt", &self.updated_before))),
         ];
         all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+    }
+
+    /// The ends of ranges of time whose beginnings the service compares: field and moment.
+    fn ends(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("created_at", &self.created_since, &self.created_before),
+            ("updated_at", &self.updated_since, &self.updated_before),
+        ];
+        let end = |(field, since, before)| Option::as_ref(since).and(Option::as_deref(before)).map(|end| (field, end));
+        all.into_iter().filter_map(end).collect()
     }
 }
 
@@ -232,9 +247,14 @@ impl Command for List {
             None => None,
         };
         let wanted: BTreeMap<String, String> = self.properties.iter().cloned().collect();
-        // The service compares custom properties; of typed fields it expects
-        // other spellings than users know, so those are compared here.
-        let by_service = wanted.iter().filter(|(key, _)| !QUERY_WORDS.contains(&key.as_str()) && !is_field(key));
+        // The service compares texts; what has a type is compared here, so
+        // that it can be written as people write it.
+        let (here, by_service): (BTreeMap<_, _>, BTreeMap<_, _>) = wanted
+            .clone()
+            .into_iter()
+            .partition(|(key, _)| QUERY_WORDS.contains(&key.as_str()) || is_field(key) || view::has_type(key));
+        let ends = self.fields.ends();
+        let limit = [self.limit, self.max_items].into_iter().flatten().filter(|count| *count > 0).min();
         let filter = Filter {
             visibility: self.visibility(),
             name: self.name.clone(),
@@ -244,50 +264,68 @@ impl Command for List {
             hidden: self.hidden,
             tags: self.tags.clone(),
             fields: self.fields.compared(),
-            properties: by_service.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            properties: by_service,
             marker,
-            limit: [self.limit, self.max_items].into_iter().flatten().filter(|count| *count > 0).min(),
+            // Of images that match only here the service cannot count so many.
+            limit: limit.filter(|_| here.is_empty() && ends.is_empty()),
         };
-        // Of an image only what is shown or sorted by is kept: there may be many.
-        let shown = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).map(|(_, field)| *field);
-        let kept: BTreeSet<&str> = shown.chain(self.sort.0.iter().map(|(key, _)| key.as_str())).collect();
+        let is_wanted = |image: &Image| {
+            wanted.iter().all(|(key, value)| has(image, key, value))
+                && ends.iter().all(|(field, end)| is_before(image, field, end))
+        };
         let as_it_comes = self.sort.is_that_of_the_service();
-        let mut images = Vec::new();
+        let mut sorted = Sorted::new(&self.sort);
+        let (mut count, mut last) = (0, String::new());
         let mut take = |page: Vec<Image>| {
-            for mut image in page {
-                if wanted.iter().all(|(key, value)| has(&image, key, value)) {
-                    let fields = kept.iter().filter_map(|key| image.fields.remove_entry(*key)).collect();
-                    images.push(Image { fields });
-                }
+            let left = limit.map_or(usize::MAX, |limit| limit - count);
+            let images: Vec<Image> = page.into_iter().filter(&is_wanted).take(left).collect();
+            count += images.len();
+            if let Some(image) = images.last() {
+                last = image.id().to_owned();
             }
             match as_it_comes && ctx.streams() {
-                true => ctx.stream(self.table(std::mem::take(&mut images))),
-                false => Ok(()),
+                true => ctx.stream(self.table(images.into_iter().map(|image| self.cells(image)).collect()))?,
+                false => images.into_iter().for_each(|image| sorted.push(image, |image| self.cells(image))),
             }
+            Ok(if limit == Some(count) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         service.pages(&filter, &mut take).await?;
-        self.sort.sort(&mut images)?;
-        Ok(self.table(images))
+        let order = sorted.order()?;
+        // Who goes on after the last row shown would not go on where this page ends.
+        if limit == Some(count) && order.last().is_some_and(|row| row + 1 != count) {
+            ctx.note(&format!("next page: --marker {last}"));
+        }
+        let rows =
+            |numbers: &[usize]| numbers.iter().map(|row| sorted.cells(*row)).collect::<serde_json::Result<Vec<_>>>();
+        if !ctx.streams() {
+            return Ok(self.table(rows(&order)?));
+        }
+        for numbers in order.chunks(1000) {
+            ctx.stream(self.table(rows(numbers)?))?;
+        }
+        Ok(self.table(Vec::new()))
     }
 }
 
 impl List {
-    fn shows(&self, heading: &str) -> bool {
-        self.long || matches!(heading, "ID" | "Name" | "Status")
+    fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        COLUMNS.into_iter().filter(|(heading, _)| match *heading {
+            "ID" | "Name" | "Status" => true,
+            "Stores" => self.stores,
+            _ => self.long,
+        })
     }
 
-    fn table(&self, images: Vec<Image>) -> Table {
-        let columns: Vec<_> = COLUMNS.iter().filter(|(heading, _)| self.shows(heading)).collect();
-        let row = |mut image: Image| {
-            let mut cell = |field: &str| {
-                let value = image.fields.remove(field).unwrap_or_default();
-                if field == "tags" { Cell::list(value) } else { Cell::from(value) }
-            };
-            columns.iter().map(|(_, field)| cell(field)).collect()
-        };
+    /// The row of an image.
+    fn cells(&self, mut image: Image) -> Vec<Value> {
+        self.columns().map(|(_, field)| image.fields.remove(field).unwrap_or_default()).collect()
+    }
+
+    fn table(&self, rows: Vec<Vec<Value>>) -> Table {
+        let cell = |(value, (_, field))| if field == "tags" { Cell::list(value) } else { Cell::from(value) };
         Table {
-            columns: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
-            rows: images.into_iter().map(row).collect(),
+            columns: self.columns().map(|(heading, _)| heading.to_owned()).collect(),
+            rows: rows.into_iter().map(|row| row.into_iter().zip(self.columns()).map(cell).collect()).collect(),
         }
     }
 
@@ -303,8 +341,8 @@ impl List {
     }
 }
 
-/// Heading and field of each column; the first two and the status are the short form.
-const COLUMNS: [(&str, &str); 13] = [
+/// Heading and field of each column.
+const COLUMNS: [(&str, &str); 14] = [
     ("ID", "id"),
     ("Name", "name"),
     ("Disk Format", "disk_format"),
@@ -318,6 +356,7 @@ const COLUMNS: [(&str, &str); 13] = [
     ("Hash Algorithm", "os_hash_algo"),
     ("Hash Value", "os_hash_value"),
     ("Tags", "tags"),
+    ("Stores", "stores"),
 ];
 
 const fn headings() -> [&'static str; COLUMNS.len()] {
@@ -331,7 +370,7 @@ const fn headings() -> [&'static str; COLUMNS.len()] {
 }
 
 /// Names that openstacksdk gives to fields, which scripts may use in `--sort` and `--property`.
-fn field_name(key: &str) -> &str {
+pub(super) fn field_name(key: &str) -> &str {
     match key {
         "is_hidden" => "os_hidden",
         "is_protected" => "protected",
@@ -343,7 +382,7 @@ fn field_name(key: &str) -> &str {
 }
 
 /// Fields of the image itself, as opposed to custom properties.
-fn is_field(key: &str) -> bool {
+pub(super) fn is_field(key: &str) -> bool {
     matches!(
         field_name(key),
         "id" | "name"
@@ -372,89 +411,21 @@ fn is_field(key: &str) -> bool {
 
 /// Whether the image has this value, written as people write it: `2`, `true`, `True`.
 fn has(image: &Image, key: &str, wanted: &str) -> bool {
-    match image.fields.get(field_name(key)) {
-        Some(Value::String(text)) => {
-            text == wanted
-                || matches!(view::typed(key, &Value::from(text.as_str())), Value::Bool(on) if wanted.eq_ignore_ascii_case(if on { "true" } else { "false" }))
+    let Some(value) = image.fields.get(field_name(key)) else { return false };
+    match view::typed(key, value) {
+        Value::String(text) => text == wanted,
+        Value::Bool(on) => value == wanted || wanted.eq_ignore_ascii_case(if on { "true" } else { "false" }),
+        Value::Number(number) => {
+            value == wanted || wanted.parse().is_ok_and(|wanted: f64| number.as_f64() == Some(wanted))
         }
-        Some(Value::Bool(on)) => wanted.eq_ignore_ascii_case(if *on { "true" } else { "false" }),
-        Some(Value::Number(number)) => number.to_string() == wanted,
         _ => false,
     }
 }
 
-/// What `--sort` names, most important first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SortKeys(Vec<(String, Direction)>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Down,
-}
-
-fn sort_keys(text: &str) -> std::result::Result<SortKeys, String> {
-    let key = |part: &str| {
-        let (key, direction) = part.split_once(':').unwrap_or((part, "asc"));
-        let direction = match direction {
-            "asc" => Direction::Up,
-            "desc" => Direction::Down,
-            other => return Err(format!("`{other}` is no direction: use `asc` or `desc`")),
-        };
-        match key {
-            "" => Err("a sort key is empty".to_owned()),
-            key => Ok((field_name(key).to_owned(), direction)),
-        }
-    };
-    text.trim().split(',').map(key).collect::<std::result::Result<_, _>>().map(SortKeys)
-}
-
-impl SortKeys {
-    /// Whether images come in this order already: newest first.
-    fn is_that_of_the_service(&self) -> bool {
-        matches!(self.0.as_slice(), [(key, Direction::Down)] if key == "created_at")
-    }
-
-    fn sort(&self, images: &mut [Image]) -> Result<()> {
-        for (key, _) in &self.0 {
-            if !is_field(key) && !images.is_empty() && !images.iter().any(|image| image.fields.contains_key(key)) {
-                return Err(Error::new(Kind::Config, format!("no image has a field `{key}` to sort by"))
-                    .next("sort by name, size, created_at, updated_at, status, disk_format, owner or another field of `image show`"));
-            }
-        }
-        images.sort_by(|a, b| {
-            self.0.iter().fold(Ordering::Equal, |so_far, (key, direction)| {
-                so_far.then_with(|| {
-                    let order = compare(a.fields.get(key), b.fields.get(key));
-                    match direction {
-                        Direction::Up => order,
-                        Direction::Down => order.reverse(),
-                    }
-                })
-            })
-        });
-        Ok(())
-    }
-}
-
-/// Numbers by size, texts by code points, what is absent last.
-fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
-    let rank = |value: Option<&Value>| match value {
-        Some(Value::Bool(_)) => 0,
-        Some(Value::Number(_)) => 1,
-        Some(Value::String(_)) => 2,
-        Some(Value::Array(_) | Value::Object(_)) => 3,
-        None | Some(Value::Null) => 4,
-    };
-    match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => {
-            a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0))
-        }
-        (Some(Value::String(a)), Some(Value::String(b))) => a.cmp(b),
-        (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
-        (Some(a @ Value::Array(_)), Some(b @ Value::Array(_))) => a.to_string().cmp(&b.to_string()),
-        (a, b) => rank(a).cmp(&rank(b)),
-    }
+/// Whether the time in this field lies before `end`, as [`time`] writes it.
+fn is_before(image: &Image, field: &str, end: &str) -> bool {
+    let written = image.fields.get(field).and_then(Value::as_str);
+    written.and_then(|text| time(text).ok()).is_some_and(|moment| moment.as_str() < end)
 }
 
 #[cfg(test)]
@@ -467,50 +438,29 @@ mod tests {
         Image { fields: fields.as_object().unwrap().clone() }
     }
 
-    fn sorted(by: &str, fields: &[Value]) -> Vec<Value> {
-        let mut images: Vec<_> = fields.iter().cloned().map(image).collect();
-        sort_keys(by).unwrap().sort(&mut images).unwrap();
-        images.into_iter().map(|image| image.fields["id"].clone()).collect()
-    }
-
-    #[test]
-    fn sizes_sort_as_numbers_and_unknown_ones_last() {
-        let fields =
-            [json!({"id": "a", "size": 1000}), json!({"id": "b", "size": null}), json!({"id": "c", "size": 9})];
-        assert_eq!(sorted("size", &fields), ["c", "a", "b"]);
-        assert_eq!(sorted("size:desc", &fields), ["b", "a", "c"]);
-    }
-
-    #[test]
-    fn the_first_sort_key_counts_most() {
-        let fields = [
-            json!({"id": "a", "name": "x", "size": 2}),
-            json!({"id": "b", "name": "w", "size": 2}),
-            json!({"id": "c", "name": "z", "size": 1}),
-        ];
-        assert_eq!(sorted("size,name:desc", &fields), ["c", "a", "b"]);
-    }
-
-    #[test]
-    fn a_wrong_sort_key_is_said() {
-        assert_eq!(sort_keys("name:up").unwrap_err(), "`up` is no direction: use `asc` or `desc`");
-        let error = sort_keys("colour").unwrap().sort(&mut [image(json!({"id": "a"}))]).unwrap_err();
-        assert_eq!(error.message, "no image has a field `colour` to sort by");
-    }
-
     #[test]
     fn typed_fields_match_what_people_write() {
-        let image = image(json!({"min_disk": 10, "protected": true, "hw_boot_menu": "yes", "os_distro": "x"}));
+        let image = image(
+            json!({"min_disk": 10, "protected": true, "hw_boot_menu": "yes", "os_distro": "x", "hw_cpu_cores": "04",
+             "instance_type_rxtx_factor": "1.5"}),
+        );
         for (key, value) in [
             ("min_disk", "10"),
             ("protected", "True"),
             ("is_protected", "true"),
             ("hw_boot_menu", "true"),
+            ("hw_boot_menu", "True"),
+            ("hw_boot_menu", "yes"),
+            ("hw_cpu_cores", "4"),
+            ("hw_cpu_cores", "04"),
+            ("instance_type_rxtx_factor", "1.50"),
             ("os_distro", "x"),
         ] {
             assert!(has(&image, key, value), "{key}={value}");
         }
         assert!(!has(&image, "min_disk", "1"));
+        assert!(!has(&image, "hw_boot_menu", "false"));
+        assert!(!has(&image, "hw_cpu_cores", "5"));
         assert!(!has(&image, "absent", "1"));
     }
 

@@ -16,6 +16,7 @@ pub mod save;
 pub mod schema;
 pub mod set;
 pub mod show;
+mod sorted;
 pub mod stage;
 pub mod stores;
 pub mod task;

@@ -145,11 +145,19 @@ fn properties(image: &Image) -> Map<String, Value> {
     properties
 }
 
+fn kind(key: &str) -> &'static Kind {
+    AFTER.iter().find(|(name, _)| *name == key).map_or(&Kind::AsIs, |(_, kind)| kind)
+}
+
+/// Whether openstacksdk makes more than a text of the property.
+pub fn has_type(key: &str) -> bool {
+    !matches!(kind(key), Kind::AsIs)
+}
+
 /// The value of a property as openstacksdk types it.
 pub fn typed(key: &str, value: &Value) -> Value {
     let Value::String(text) = value else { return value.clone() };
-    let kind = AFTER.iter().find(|(name, _)| *name == key).map_or(&Kind::AsIs, |(_, kind)| kind);
-    match kind {
+    match kind(key) {
         Kind::AsIs => value.clone(),
         Kind::Int => json!(text.trim().parse::<i64>().unwrap_or(0)),
         Kind::Float => json!(text.trim().parse::<f64>().unwrap_or(0.0)),

@@ -2,6 +2,7 @@
 //! (<https://docs.openstack.org/glance/pike/user/glanceapi.html>).
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -177,7 +178,7 @@ const NO_IMPORT: &str = "does not import images";
 
 #[async_trait(?Send)]
 impl ImageService for V1 {
-    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()> {
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<ControlFlow<()>>) -> Result<()> {
         let mut marker = filter.marker.clone();
         let mut left = filter.limit.unwrap_or(usize::MAX);
         let mut query = wire::query(filter, marker.as_deref(), PAGE)?;
@@ -198,8 +199,7 @@ impl ImageService for V1 {
             page.retain(wanted);
             page.truncate(left);
             left -= page.len();
-            take(page)?;
-            if left == 0 || last.is_none() || last == marker {
+            if take(page)?.is_break() || left == 0 || last.is_none() || last == marker {
                 return Ok(());
             }
             marker = last;

@@ -1,5 +1,7 @@
 //! Images API v2 (<https://docs.openstack.org/api-ref/image/v2/>).
 
+use std::ops::ControlFlow;
+
 use async_trait::async_trait;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
@@ -139,7 +141,7 @@ impl Maker for V2 {
 
 #[async_trait(?Send)]
 impl ImageService for V2 {
-    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<()>) -> Result<()> {
+    async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<ControlFlow<()>>) -> Result<()> {
         let mut marker = filter.marker.clone();
         let mut left = filter.limit.unwrap_or(usize::MAX);
         let (mut page, mut next) = self.page(filter, marker.as_deref(), left).await?;
@@ -148,16 +150,26 @@ impl ImageService for V2 {
             left -= page.len();
             // A service that repeats a marker would keep us here for ever.
             if left == 0 || page.is_empty() || next.is_none() || next == marker {
-                return take(page);
+                return take(page).map(drop);
             }
             marker = next;
             // The next page is on its way while this one is taken up.
             let ahead = self.page(filter, marker.as_deref(), left);
+            let ahead = async { ahead.await.map_err(Some) };
             let taken = async {
                 tokio::task::yield_now().await;
-                take(page)
+                match take(page) {
+                    Ok(ControlFlow::Continue(())) => Ok(()),
+                    // Enough: nobody waits for the page that is on its way.
+                    Ok(ControlFlow::Break(())) => Err(None),
+                    Err(error) => Err(Some(error)),
+                }
             };
-            ((page, next), ()) = futures_util::future::try_join(ahead, taken).await?;
+            match futures_util::future::try_join(ahead, taken).await {
+                Ok(((images, after), ())) => (page, next) = (images, after),
+                Err(None) => return Ok(()),
+                Err(Some(error)) => return Err(error),
+            }
         }
     }
 

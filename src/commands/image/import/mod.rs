@@ -24,8 +24,8 @@ use crate::transfer::Meter;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image stage web --file web.qcow2 && rimg image import web --wait
-  rimg image import web --method web-download --uri https://images.example.org/web.qcow2 --wait
-  rimg image import web --method copy-image --store slow --store far --wait --timeout 600")]
+  rimg image import nightly --method web-download --uri https://images.example.org/web.qcow2 --wait
+  rimg image import web --method copy-image --store slow --wait --timeout 600")]
 pub struct Import {
     /// The image (name or ID)
     #[arg(value_name = "IMAGE", required_unless_present = "store", add = crate::manager::images())]
