@@ -492,7 +492,7 @@ fn a_source_that_is_replaced_or_vanishes_is_sent_as_it_was() {
 
 #[test]
 fn signals_half_way() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
         let (world, ended) = upload_and(&create, |_, running| running.signal(signal));
         ended.code(code).stdout_is("").stderr_is("error: interrupted\n");

@@ -86,9 +86,9 @@ impl Shell {
             let event = tokio::select! {
                 event = lines.next() => event,
                 () = self.interrupt.raised() => match self.interrupt.lower() {
-                    Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
-                    _ if self.at_terminal => continue,
-                    _ => return Ok(Signal::Interrupt.exit_code()),
+                    None => continue,
+                    Some(Signal::Interrupt) if self.at_terminal => continue,
+                    Some(signal) => return Ok(signal.exit_code()),
                 },
             };
             let line = match event {
@@ -112,9 +112,9 @@ impl Shell {
             let code = self.line(line).await;
             complete::forget_images();
             match self.interrupt.lower() {
-                Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
-                Some(Signal::Interrupt) if !self.at_terminal => return Ok(Signal::Interrupt.exit_code()),
-                _ => {}
+                None => {}
+                Some(Signal::Interrupt) if self.at_terminal => {}
+                Some(signal) => return Ok(signal.exit_code()),
             }
             if code != 0 && !self.at_terminal {
                 // Not the line itself: it may have a password in it.

@@ -134,9 +134,9 @@ pub struct Input {
 
 impl Input {
     /// The data; none is an error.
-    pub fn required(&self, ctx: &Context) -> Result<Data> {
+    pub async fn required(&self, ctx: &Context) -> Result<Data> {
         let mut data =
-            ctx.input(self.file.as_deref(), "name the file that has the image's data")?.ok_or_else(|| {
+            ctx.input(self.file.as_deref(), "name the file that has the image's data").await?.ok_or_else(|| {
                 Error::config("there is no image data").next("name a file with `--file`, or pipe the data in")
             })?;
         if let Some(size) = self.size {

@@ -192,7 +192,7 @@ impl Command for Create {
         let fetched = imported || draft.external.is_some();
         let mut data = match fetched {
             true => None,
-            false => ctx.input(self.file.as_deref(), NO_DATA)?,
+            false => ctx.input(self.file.as_deref(), NO_DATA).await?,
         };
         if let Some(size) = self.size.filter(|_| draft.external.is_none()) {
             data.as_mut().ok_or_else(|| without_data("--size"))?.expect(size)?;
@@ -350,7 +350,8 @@ impl Create {
             Error::config("signing needs the image in a file: it is read twice, to sign it and to send it")
                 .next("name the file with `--file`")
         })?;
-        let file = KeyFile::read(key)?;
+        let path = key.clone();
+        let file = ctx.aside(move || KeyFile::read(&path)).await?;
         let passphrase = match (file.is_encrypted(), self.sign_key_passphrase_file.as_deref()) {
             (true, given) => {
                 let prompt = format!("Passphrase of {}: ", printable(key));
