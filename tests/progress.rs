@@ -71,6 +71,24 @@ fn nobody_is_told_who_does_not_want_to_be() {
 }
 
 #[test]
+fn words_of_a_server_do_not_steer_the_terminal() {
+    let answers = ["auto", "lines"].map(|how| {
+        let world = World::new();
+        world.file("x.img", vec![1; 8 << 20]);
+        // Shown while it waits for the next try.
+        let evil = || Answer::html(503, "<html><body><h1>t</h1>a\x1b]0;owned\x07\x1b[2Jz</body></html>");
+        world.images().on("PUT", "/v2/images/*/file").answer(move || evil().header("Retry-After", "1"));
+        let show = format!("--progress={how}");
+        let create = world.rimg(CREATE[..7].iter().chain(&[show.as_str()]));
+        create.stdout_file(world.home.join("out")).terminal().wait()
+    });
+    for told in answers {
+        told.ok().stdout_has("waiting to try again: ").stdout_has("a\\x1b]0;owned\\x07\\x1b[2Jz");
+        told.stdout_lacks("\x1b]0;").stdout_lacks("\x07").stdout_lacks("\x1b[2J");
+    }
+}
+
+#[test]
 fn a_log_hears_of_what_takes_long() {
     let world = World::new();
     let slow = Stdin::Slow { pieces: vec![vec![7; 1 << 20]; 14], pause: Duration::from_millis(500) };

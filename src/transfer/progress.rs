@@ -26,6 +26,7 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, Prog
 use serde_json::json;
 
 use crate::log::event;
+use crate::terminal::printable;
 
 /// Counts the bytes of one transfer.
 #[derive(Debug, Default)]
@@ -229,7 +230,7 @@ fn bar(meter: &Meter, label: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(label.to_owned());
+    bar.set_message(printable(label).into_owned());
     bar
 }
 
@@ -242,7 +243,9 @@ impl Tell for Drawing {
             self.bar.reset_eta();
         }
         let phase = meter.waits_for();
-        self.bar.set_message(if phase.is_empty() { self.label.clone() } else { phase });
+        let words = if phase.is_empty() { &self.label } else { &phase };
+        // Names and phases have the words of others in them.
+        self.bar.set_message(printable(words).into_owned());
     }
 
     fn end(&mut self, _: &Meter) {
@@ -291,7 +294,7 @@ impl Lines {
 
     fn say(&mut self, text: &str) {
         self.last = Instant::now();
-        let _ = writeln!(std::io::stderr(), "{}: {text}", self.label);
+        let _ = writeln!(std::io::stderr(), "{}", printable(&format!("{}: {text}", self.label)));
     }
 }
 
