@@ -74,7 +74,7 @@ impl Session {
         let config = Rc::new(config);
         let only_once = auth::only_once(&methods);
         // Who types the password each time wants nothing of it left on the disk.
-        let cache = cache.filter(|_| only_once.is_none() && !typed);
+        let cache = cache.filter(|_| only_once.is_none() && !typed && !has_user_info(auth::auth_url(&config).ok()));
         let sign_in = Rc::new(SignIn::new(Rc::clone(&config), methods, cache, &http)?);
         let entry = sign_in.first(&http).await?;
         let identity = Url::parse(&entry.identity).ok();
@@ -131,7 +131,7 @@ impl Session {
 
     /// The version that the image service at `url` speaks, if an earlier run found out.
     pub fn known_version(&self, url: &Url) -> Option<String> {
-        self.sign_in.as_ref()?.versions.borrow().get(url.as_str()).cloned()
+        self.sign_in.as_ref()?.versions.borrow().get(&shown_url(url)).cloned()
     }
 
     /// Keeps the version that the image service at `url` speaks for the next run.
@@ -236,6 +236,12 @@ impl Session {
     }
 }
 
+/// Whether an address has a name or a password in it: what is kept of it would have them too.
+fn has_user_info(url: Option<&str>) -> bool {
+    let url = url.and_then(|url| Url::parse(url).ok());
+    url.is_some_and(|url| !url.username().is_empty() || url.password().is_some())
+}
+
 /// The address of a service that is set by hand or in the catalogue.
 fn endpoint(config: &CloudConfig, catalog: &Catalog, service: &str) -> Result<Url> {
     let wanted = config.for_service(service)?;
@@ -336,9 +342,11 @@ impl SignIn {
     }
 
     fn learn(&self, http: &Http, url: &Url, version: &str) {
-        let changed = self.versions.borrow_mut().insert(url.to_string(), version.to_owned());
+        // It may have a password in it, which is not for the disk.
+        let url = shown_url(url);
+        let changed = self.versions.borrow_mut().insert(url.clone(), version.to_owned());
         if changed.as_deref() != Some(version) {
-            self.keep(http, |slot| slot.learn(&self.token.borrow(), url.as_str(), version));
+            self.keep(http, |slot| slot.learn(&self.token.borrow(), &url, version));
         }
     }
 
