@@ -103,12 +103,20 @@ impl Command for Save {
         if signature.is_none() && signature::is_signed(&image) {
             ctx.note("the image is signed; its signature is not verified without `--verify-certificate`");
         }
-        let meter = Meter::new(image.size());
+        let size = image.size();
+        let meter = Meter::new(size);
         let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress);
         let saved = service
             .download(&image, WriteTo { target, meter, jobs }, verify, signature.as_ref(), &self.store_preference)
             .await;
         drop(bar);
-        Ok(saved?)
+        saved?;
+        if verify == Verify::LengthOnly {
+            ctx.note(&match size {
+                Some(size) => format!("the digest was not verified: only the size, {size} bytes, was compared"),
+                None => "the digest was not verified, and the service names no size to compare".to_owned(),
+            });
+        }
+        Ok(())
     }
 }
