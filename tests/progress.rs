@@ -57,6 +57,34 @@ fn a_program_reads_what_goes_wrong() {
 }
 
 #[test]
+fn the_trace_and_the_times_are_events_too() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    let traced = world.run(CREATE[..7].iter().chain(&["--progress=json", "--debug", "--timing"]));
+    let told = events(traced.ok());
+    let request = told.iter().find(|event| event["event"] == "log").unwrap();
+    assert_eq!(request["level"], "debug");
+    assert!(request["message"].as_str().unwrap().starts_with("REQ: curl "), "{request}");
+    let timing = told.last().unwrap();
+    assert_eq!(timing["event"], "timing");
+    assert!(timing["request"].as_str().unwrap().starts_with("GET http://"), "{timing}");
+    assert!(timing["seconds"].as_f64().unwrap() > 0.0, "{timing}");
+}
+
+#[test]
+fn a_line_of_a_batch_speaks_in_events_for_itself() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    let lines = "image create n --file no --disk-format raw --progress=json\nimage show nosuch\nimage show 'x\n";
+    let told = world.rimg(std::iter::empty::<&str>()).stdin(Stdin::Bytes(lines.into())).run().code(1).stderr();
+    let lines: Vec<&str> = told.lines().collect();
+    let events = lines.iter().take_while(|line| line.starts_with('{')).count();
+    assert_eq!(events, 2, "{told}");
+    assert!(lines[2].starts_with("error: there is no image with the name or ID `nosuch`"), "{told}");
+    assert!(lines.contains(&"error: a quote is open at the end of the line"), "{told}");
+}
+
+#[test]
 fn nobody_is_told_who_does_not_want_to_be() {
     let world = World::new();
     world.file("x.img", [1; 100]);

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
+use serde_json::json;
 
 use super::globals::Globals;
 use super::{Entry, complete, find, sink};
 use crate::error::{Error, Kind, Result};
+use crate::log::{Log, event};
 use crate::output::{Cell, ListArgs, Table};
 
 const ABOUT: &str = "OpenStack images: create, find, change, move and verify them";
@@ -134,7 +136,13 @@ pub fn about(entry: &Entry) -> String {
 }
 
 /// `--timing`: on stderr, so that data stays data.
-pub fn timings(requests: &[(String, Duration)]) -> Result<()> {
+pub fn timings(log: &Log, requests: &[(String, Duration)]) -> Result<()> {
+    if log.speaks_in_events() {
+        for (request, time) in requests {
+            event("timing", json!({"request": request, "seconds": time.as_secs_f64()}));
+        }
+        return Ok(());
+    }
     let seconds = |time: Duration| Cell::from((time.as_secs_f64() * 1e6).round() / 1e6);
     let mut rows: Vec<Vec<Cell>> =
         requests.iter().map(|(request, time)| vec![Cell::from(request.as_str()), seconds(*time)]).collect();

@@ -135,6 +135,8 @@ impl Shell {
 
     /// Runs one line; answers with the exit code that it would have had alone.
     async fn line(&self, line: &str) -> u8 {
+        // What another line asked for was for that one.
+        self.log.speak_in_events(false);
         let Some(words) = shlex::split(line) else {
             return report(&self.log, &Error::usage("a quote is open at the end of the line").into());
         };
@@ -160,7 +162,7 @@ impl Shell {
         let before = ctx.timings().len();
         let outcome = (entry.run)(&matches, &ctx).await;
         if own.timing || self.globals.timing {
-            let _ = help::timings(&ctx.timings()[before..]);
+            let _ = help::timings(&self.log, &ctx.timings()[before..]);
         }
         match outcome {
             Ok(()) => 0,

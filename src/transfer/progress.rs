@@ -11,6 +11,8 @@
 //! | `phase` | `what`, `phase`: what is waited for; empty when bytes move again |
 //! | `end` | `what`, `moved`, `total`, `seconds`: nothing moves any more, well or not |
 //! | `note`, `warning`, `error` | `message`, `details`, `hint` |
+//! | `log`, with `-v` and `--debug` | `level` (`info`, `debug`), `message` |
+//! | `timing`, with `--timing` | `request`, `seconds` |
 //!
 //! New keys and events may be added; these stay as they are.
 
