@@ -495,7 +495,7 @@ fn signals_half_way() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
         let (world, ended) = upload_and(&create, |_, running| running.signal(signal));
-        ended.code(code).stdout_is("").stderr_is("error: interrupted\n");
+        ended.code(code).stdout_is("").stderr_is(&format!("{}error: interrupted\n", removing(&world)));
         assert_eq!(world.all_of("i").len(), 1, "only the one that was there before");
         // What was there before stays.
         let (world, ended) = upload_and(&UPLOAD, |_, running| running.signal(signal));
@@ -506,7 +506,8 @@ fn signals_half_way() {
         ended.code(code).stdout_is("");
         let id = world.all_of("i")[0]["id"].as_str().unwrap().to_owned();
         ended.stderr_is(&format!(
-            "error: interrupted\n  the image `{id}` is kept: it is `queued`\n\
+            "note: looking at what became of the image `{id}`; interrupt again to stop at once\n\
+             error: interrupted\n  the image `{id}` is kept: it is `queued`\n\
              hint: go on with `rimg image upload {id} --file x.img`\n"
         ));
         world.run(["image", "upload", &id, "--file", "x.img"]).ok();
@@ -521,18 +522,27 @@ fn signals_half_way() {
     world.run(UPLOAD).ok().stdout_is("active\n");
 }
 
+/// What is said when the image made last is removed after an interrupt.
+fn removing(world: &World) -> String {
+    let made = world.images().asked("POST", "/v2/images");
+    let id = made.last().unwrap().json()["id"].as_str().unwrap().to_owned();
+    format!("note: removing the image `{id}`; interrupt again to stop at once\n")
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
-        let (_, ended) = upload_and(&create, |world, running| {
+        let (world, ended) = upload_and(&create, |world, running| {
             world.images().on("DELETE", IMAGE).stall();
             running.signal(signal);
             while world.images().asked("DELETE", IMAGE).is_empty() {}
             running.signal(signal);
         });
-        ended.code(code).stdout_is("").stderr_is("");
+        ended.code(code).stdout_is("").stderr_is(&removing(&world));
     }
+    let quiet = ["-q", "image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
+    upload_and(&quiet, |_, running| running.signal("INT")).1.code(130).stderr_is("error: interrupted\n");
 }
 
 const CREATE: [&str; 11] =
@@ -606,21 +616,37 @@ fn an_image_of_a_given_id_is_never_taken_for_ours() {
 
 #[test]
 fn an_interrupted_create_leaves_no_record() {
-    for stall in [true, false] {
+    let given = "1bea47ed-f6a9-463b-b423-14b9cca9ad27";
+    let empty = ["image", "create", "new", "--disk-format", "raw"];
+    let with_id: Vec<&str> = CREATE.into_iter().chain(["--id", given]).collect();
+    for (create, stall) in [(&CREATE[..], true), (&CREATE[..], false), (&empty[..], false), (&with_id[..], false)] {
         let (world, _) = world(1000);
         let post = world.images().on("POST", "/v2/images");
         match stall {
             true => post.stall(),
             // The record is made while rimg waits for the answer.
-            false => post.answer_slowly(Duration::from_secs(1)),
+            false => post.answer_slowly(Duration::from_secs(4)),
         }
-        let running = world.rimg(CREATE).start();
+        let running = world.rimg(create).start();
         while world.images().asked_so_far("POST", "/v2/images") < 2 {
             thread::sleep(Duration::from_millis(5));
         }
         running.signal("INT");
-        running.wait().code(130).stdout_is("").stderr_is("error: interrupted\n");
-        thread::sleep(Duration::from_millis(300));
+        let ended = running.wait();
+        let asked = world.images().asked("POST", "/v2/images");
+        let id = asked.last().unwrap().json()["id"].as_str().unwrap().to_owned();
+        let may = match stall {
+            true => format!(
+                "  an image `{id}` may still appear, as the service has not said what became of the request to make \
+                 it: `rimg image delete {id}` deletes it then\n"
+            ),
+            false => String::new(),
+        };
+        ended.code(130).stdout_is("").stderr_is(&format!(
+            "note: waiting to hear whether the image `{id}` was made; interrupt again to stop at once\n\
+             {}error: interrupted\n{may}",
+            removing(&world)
+        ));
         assert!(world.all_of("new").is_empty());
     }
 }
@@ -639,6 +665,12 @@ fn a_failed_create_is_kept_where_asked_with_the_command_to_go_on() {
     ));
     assert!(world.images().asked("DELETE", IMAGE).is_empty());
     world.run(["image", "upload", &id, "--file", "a b.img"]).ok();
+    // What was said of the data is said again.
+    world.images().on("PUT", FILE).answer(|| html(403, "No"));
+    let more = ["--force-format", "--no-verify", "--size", "1000"];
+    let kept = world.run(create.iter().chain(&more));
+    let hint = " --file 'a b.img' --force-format --size 1000 --no-verify`\n";
+    kept.code(1).stderr_has("hint: go on with `rimg image upload ").stderr_has(hint);
     // Nothing to go on with: the data is there, and wrong.
     world.images().on("GET", IMAGE).edit(|image| image["os_hash_value"] = "00".into());
     world
@@ -748,6 +780,49 @@ fn a_refused_token_before_and_under_way() {
     let (world, outcome) = upload_and(&UPLOAD, |world, _| world.expire_tokens());
     outcome.ok().stdout_is("active\n").stderr_is("");
     assert_eq!(world.images().asked("PUT", FILE).len(), 1);
+}
+
+#[test]
+fn a_token_that_may_not_outlast_a_pipe_is_renewed_before_it_is_read() {
+    let warning = " and how long this upload takes is not known\n";
+    // How old it is and how long it lasts, in minutes; how often it comes; what comes of that.
+    for (age, life, times, sign_ins, said) in
+        [(50, 30, 1, 2, None), (50, 5, 2, 2, Some(warning)), (0, 30, 1, 1, None), (0, 5, 1, 1, Some(warning))]
+    {
+        let (world, _) = world(2_000_000);
+        let at = |minutes: i64| {
+            let time = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+            serde_json::Value::from(time.to_string())
+        };
+        let (issued, expires) = (at(-age), at(life));
+        world.identity().on("POST", "/v3/auth/tokens").times(times).edit(move |answer| {
+            answer["token"]["issued_at"] = issued.clone();
+            answer["token"]["expires_at"] = expires.clone();
+        });
+        let before = world.identity().asked("POST", "/v3/auth/tokens").len();
+        let data = Stdin::Bytes(fs::read(world.home.join("x.img")).unwrap());
+        let outcome = world.rimg(["image", "upload", "i", "--no-token-cache"]).stdin(data).run();
+        outcome.ok().stderr_has(said.unwrap_or(""));
+        assert_eq!(outcome.stderr().is_empty(), said.is_none(), "{}", outcome.stderr());
+        assert_eq!(world.identity().asked("POST", "/v3/auth/tokens").len() - before, sign_ins, "{age} {life}");
+    }
+}
+
+#[test]
+fn a_block_device_is_sent_as_a_file_is() {
+    let (world, id) = world(1 << 20);
+    let losetup = |args: &[&str]| std::process::Command::new("losetup").args(args).current_dir(&world.home).output();
+    let device = match losetup(&["--find", "--show", "x.img"]) {
+        Ok(made) if made.status.success() => String::from_utf8(made.stdout).unwrap().trim().to_owned(),
+        _ => return eprintln!("not run: there is no loop device to be had here"),
+    };
+    world.images().on("PUT", FILE).reset_after_request(400_000);
+    let sent = world.run(["image", "upload", "i", "--file", &device, "--no-token-cache"]);
+    losetup(&["--detach", &device]).unwrap();
+    sent.ok().stderr_has("; trying again in ");
+    let puts = world.images().asked("PUT", FILE);
+    assert_eq!((puts.len(), puts[1].request.header("content-length")), (2, Some("1048576")));
+    is_honest(&world, &id, &sent);
 }
 
 #[test]

@@ -247,7 +247,10 @@ impl Command for Create {
             (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
             (None, None) => draft.external.as_ref().map(|_| Content::External),
         };
-        let on_failure = if self.keep_on_failure { OnFailure::Keep } else { OnFailure::Delete };
+        let on_failure = match self.keep_on_failure {
+            true => OnFailure::Keep { options: self.said_of_data() },
+            false => OnFailure::Delete,
+        };
         let created = images.create(&draft, content, on_failure).await;
         drop(bar);
         Ok(view::record(&created?, false))
@@ -341,6 +344,13 @@ impl Create {
             set_field(&mut draft, key, text)?;
         }
         Ok(draft)
+    }
+
+    /// The options given that say what the data is, as `image upload` and `image stage` take them.
+    fn said_of_data(&self) -> String {
+        let force = if self.force_format { " --force-format" } else { "" };
+        let size = self.size.map(|size| format!(" --size {size}")).unwrap_or_default();
+        format!("{force}{size}")
     }
 
     /// What is needed to sign: asked for and tried before anything is created.
