@@ -688,7 +688,75 @@ fn jobs_go_on_with_the_ranges_that_are_missing() {
     save(&world).ok().stderr_is("");
     let asked = ranges(&world).split_off(before);
     assert_eq!(asked.len(), 1, "{asked:?}");
+    let missing = asked[0].strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    let (first, last) = (missing.0.parse::<u64>().unwrap(), missing.1.parse().unwrap_or(data.len() as u64 - 1));
+    assert_eq!(last - first + 1, 2 * MIB as u64 - 1000, "only what is missing");
     is_saved(&world, &data);
+}
+
+/// Bytes that are wrong wherever something is there already.
+fn wrong_where(spans: &[(usize, usize)], data: &[u8]) -> Vec<u8> {
+    let mut wrong = data.to_vec();
+    for &(start, end) in spans {
+        wrong[start..end].iter_mut().for_each(|byte| *byte ^= 0xff);
+    }
+    wrong
+}
+
+#[test]
+fn what_is_there_is_never_written_again() {
+    let data = data(9 * MIB);
+    // Of three ranges one is missing; the service then sends the whole, which is right only there.
+    let (world, _) = with_image(&data);
+    world.images().on("GET", FILE).stall_after(1000);
+    let running = world.rimg(["image", "save", "i", "--file", "out", "--jobs", "3"]).start();
+    let begun = Instant::now();
+    while there(&world) < 6 * MIB as u64 && begun.elapsed() < Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    running.wait().code(130);
+    let state: Value = serde_json::from_slice(&std::fs::read(world.home.join("out.part.json")).unwrap()).unwrap();
+    let spans: Vec<(usize, usize)> = serde_json::from_value(state["there"].clone()).unwrap();
+    assert_eq!(spans.iter().map(|(start, end)| end - start).sum::<usize>(), 6 * MIB + 1000);
+    let wrong = wrong_where(&spans, &data);
+    world.images().on("GET", FILE).times(2).whole(move |answer| answer.content = Content::Bytes(wrong.clone()));
+    save(&world).ok().stderr_lacks("once more");
+    is_saved(&world, &data);
+
+    // The same within one run.
+    for nth in 1..=3 {
+        let (world, _) = with_image(&data);
+        world.images().on("GET", FILE).nth(nth).close_after_answer(1000);
+        let wrong = wrong_where(&[(0, MIB), (5 * MIB, 6 * MIB), (8 * MIB, 9 * MIB)], &data);
+        world
+            .images()
+            .on("GET", FILE)
+            .nth(3)
+            .times(2)
+            .whole(move |answer| answer.content = Content::Bytes(wrong.clone()));
+        world.run(["image", "save", "i", "--file", "out", "--jobs", "3"]).ok();
+        is_saved(&world, &data);
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_read_stops_no_interrupt() {
+    let (world, _) = with_image(&data(4 * MIB));
+    let script = "mkfifo pipe; exec 3<>pipe; exec \"$@\" >pipe";
+    let rimg = env!("CARGO_BIN_EXE_rimg");
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let asked = ranges(&world).len();
+        let running = world.program("/bin/sh").args(["-c", script, "sh", rimg, "image", "save", "i"]).start();
+        while ranges(&world).len() == asked {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Until the pipe and all before it are full.
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal(signal);
+        running.wait().code(code).stderr_has("error: interrupted\n");
+        std::fs::remove_file(world.home.join("pipe")).unwrap();
+    }
 }
 
 #[test]

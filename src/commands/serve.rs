@@ -20,7 +20,7 @@ use crate::local::identity::directory::{Directory, Scope};
 use crate::local::identity::made::Made;
 use crate::local::identity::password::{self, Hash};
 use crate::local::identity::{Keystone, ROOT};
-use crate::local::{self, Catalogue, Logged, Service};
+use crate::local::{self, Logged, MetadefFiles, Service};
 use crate::manager::Command;
 
 /// Glance's own port.
@@ -130,7 +130,7 @@ impl Command for Serve {
                 .next("change the password there")
                 .into());
         }
-        let metadefs = config.metadefs.as_deref().map(Catalogue::read).transpose()?;
+        let metadefs = config.metadefs.as_deref().map(MetadefFiles::read).transpose()?;
         // Before anything is made or swept: there may be another one running.
         let listener = TcpListener::bind(self.listen).map_err(|e| cannot_listen(self.listen, &e))?;
         let data_dir = match self.data_dir {

@@ -52,7 +52,8 @@ pub(super) async fn download(
     loop {
         let (came_back, outcome) = once(&fetch, &check, target, jobs, &meter).await;
         let mut part = match (came_back, outcome) {
-            (Some(Target::File(part)), Ok(())) => return part.keep(),
+            // The disk may take long.
+            (Some(Target::File(part)), Ok(())) => return http.aside(|| part.keep()).await,
             (Some(Target::File(part)), Err(Failed::Broken(error))) => return Err(left(*part, error, image.size())),
             // No other copy will be what was signed.
             (Some(Target::File(part)), Err(Failed::NotSigned(error))) => {

@@ -70,11 +70,12 @@ impl Fetch<'_> {
     pub async fn all(&self, there: &Ranges, jobs: usize, receiver: &Receiver) -> Result<u64> {
         let taken = RefCell::new(there.clone());
         if let Some(size) = self.size {
-            let gaps = there.gaps(size);
+            let gaps = there.gaps(0, size);
             if gaps.is_empty() {
                 return Ok(size);
             }
-            if (jobs > 1 || gaps.len() > 1) && self.ranges.get() {
+            // One that reaches to the end needs no end.
+            if (jobs > 1 || gaps != [(there.beginning(), size)]) && self.ranges.get() {
                 match self.segments(gaps, size, jobs.max(1), &taken, receiver).await {
                     Err(Failed::NotThisRange) => {
                         self.meter.restart(taken.borrow().count());
@@ -173,15 +174,15 @@ impl Fetch<'_> {
             }
         }
         let mut answer = self.http.send(request).await?;
-        let (mut skip, end) = match answer.status() {
+        let (mut place, end) = match answer.status() {
             StatusCode::PARTIAL_CONTENT if ranged => match self.is_asked(&answer, start, end) {
-                Some(end) => (0, Some(end)),
+                Some(end) => (start, Some(end)),
                 None => return Err(Failed::NotThisRange),
             },
             StatusCode::RANGE_NOT_SATISFIABLE if ranged => return Err(Failed::NotThisRange),
             // The whole, wherever we are: pass over what is there. Of several jobs, one does that.
             StatusCode::OK if end.is_some() => return Err(Failed::NotThisRange),
-            StatusCode::OK => (start, self.whole(&answer)?),
+            StatusCode::OK => (0, self.whole(&answer)?),
             StatusCode::NO_CONTENT => return Err(Failed::Finally(super::download::no_data(self.name))),
             status if status.is_success() => {
                 let what = format!("the service answered HTTP {} where HTTP 200 was wanted", status.as_u16());
@@ -198,26 +199,23 @@ impl Fetch<'_> {
         if let (None, Some(length)) = (self.size, end) {
             self.meter.expect(length);
         }
-        while let Some(mut piece) = answer.chunk().await? {
-            if skip > 0 {
-                let passed = skip.min(piece.len() as u64);
-                skip -= passed;
-                piece = piece.slice(passed as usize..);
-                if piece.is_empty() {
-                    continue;
-                }
-            }
-            let place = at.get();
+        while let Some(piece) = answer.chunk().await? {
             let next = place + piece.len() as u64;
             if let Some(end) = end.filter(|&end| next > end) {
                 let what = format!("more than the {end} bytes that it has arrived");
                 return Err(Failed::Finally(super::download::corrupt_copy(what)));
             }
-            if !receiver.take(place, piece).await {
-                return Err(Failed::Unwanted);
+            // A byte is taken once: the digest may have read it by now, so it must stay as it is.
+            let missing = taken.borrow().gaps(place, next);
+            for (from, to) in missing {
+                let part = piece.slice((from - place) as usize..(to - place) as usize);
+                if !self.http.unless_interrupted(receiver.take(from, part)).await? {
+                    return Err(Failed::Unwanted);
+                }
+                taken.borrow_mut().insert(from, to);
             }
-            at.set(next);
-            taken.borrow_mut().insert(place, next);
+            place = next;
+            at.set(at.get().max(next));
         }
         match end.or(self.size) {
             Some(end) if at.get() < end => {

@@ -277,11 +277,12 @@ impl Http {
 
     /// Waits, unless interrupted.
     pub async fn pause(&self, time: Duration) -> Result<()> {
-        let sleep = async {
-            tokio::time::sleep(time).await;
-            Ok(())
-        };
-        self.or_interrupted(sleep).await
+        self.unless_interrupted(tokio::time::sleep(time)).await
+    }
+
+    /// Waits for `work`, unless interrupted.
+    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.or_interrupted(async { Ok(work.await) }).await
     }
 
     /// Does long work on a thread of its own, unless interrupted.

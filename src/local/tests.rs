@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::registry::{FileState, Image, Session, Status};
+use super::service::password_checks;
 use super::*;
 
 fn admin() -> Caller {
@@ -24,25 +26,30 @@ fn admin() -> Caller {
 }
 
 /// A service that runs, and what it swept before.
-struct Begun {
+pub struct Begun {
     url: String,
     token: &'static str,
     swept: Vec<String>,
     _running: Running,
 }
 
-fn begin(directory: &Path, settings: Settings) -> Begun {
+pub fn begin(directory: &Path, settings: Settings) -> Begun {
     let (service, swept) = Service::open(directory, settings).unwrap();
+    serving(service, swept)
+}
+
+/// Serves to an administrator.
+pub fn serving(service: Arc<Service>, swept: Vec<String>) -> Begun {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let token = "a token";
     let running = run(service, listener, Arc::new(FixedToken::new(token.to_owned(), admin()))).unwrap();
     Begun { url: running.url.clone(), token, swept, _running: running }
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -82,7 +89,7 @@ fn receive(mut stream: TcpStream) -> Answer {
     Answer { status, head, body: all[end + 4..].to_vec() }
 }
 
-fn send(running: &Begun, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+pub fn send(running: &Begun, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = connect(running);
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     stream.write_all(head(running, method, path, &format!("{headers}{length}")).as_bytes()).unwrap();
@@ -96,7 +103,7 @@ fn get(running: &Begun, path: &str) -> Answer {
 
 const OCTETS: &str = "Content-Type: application/octet-stream\r\n";
 
-fn create(running: &Begun, fields: Value) -> String {
+pub fn create(running: &Begun, fields: Value) -> String {
     let answer = send(running, "POST", "/v2/images", "", fields.to_string().as_bytes());
     assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     answer.json()["id"].as_str().unwrap().to_owned()
@@ -504,7 +511,7 @@ fn usage_is_told_as_glance_tells_it() {
         .registry
         .write(|session| {
             let mut image = session.image(&copied)?.unwrap();
-            image.properties.insert(import::IMPORTING.to_owned(), "local".to_owned());
+            image.properties.insert(import::lock::IMPORTING.to_owned(), "local".to_owned());
             session.save(&mut image).map_err(Failure::from)
         })
         .unwrap();

@@ -103,6 +103,8 @@ impl Target {
 /// What has arrived so far, on its way to the target.
 pub struct Receiver {
     name: String,
+    /// Nobody else has the target: it must come back. (Onto a pipe nobody may read, and its writer waits for ever.)
+    is_file: bool,
     queue: mpsc::Sender<(u64, Bytes)>,
     done: oneshot::Receiver<(Target, io::Result<Sums>)>,
     stop: Option<Box<dyn Fn() + Send + Sync>>,
@@ -138,6 +140,7 @@ impl Receiver {
         };
         let (queue, mut pieces) = mpsc::channel::<(u64, Bytes)>(QUEUE);
         let name = target.name();
+        let is_file = matches!(target, Target::File(_));
         let (tell, done) = oneshot::channel();
         std::thread::spawn(move || {
             let mut write = || {
@@ -162,7 +165,7 @@ impl Receiver {
             });
             let _ = tell.send((target, sums));
         });
-        Ok(Receiver { name, queue, done, stop, meter: Arc::clone(meter) })
+        Ok(Receiver { name, is_file, queue, done, stop, meter: Arc::clone(meter) })
     }
 
     /// Takes the bytes that begin at `at`; `false` when the writer has failed
@@ -172,15 +175,18 @@ impl Receiver {
         self.queue.send((at, piece)).await.is_ok()
     }
 
-    /// Waits until everything is written and digested; the target comes back
-    /// also after a failure. `stopped` ends the wait.
+    /// Waits until everything is written and digested; a file comes back also
+    /// after a failure. `stopped` ends the wait.
     pub async fn finish(self, stopped: impl Future<Output = Error>) -> (Option<Target>, Result<Sums>) {
-        let Receiver { name, queue, mut done, stop, .. } = self;
+        let Receiver { name, is_file, queue, mut done, stop, .. } = self;
         drop(queue);
         let (outcome, stopped) = tokio::select! {
             biased;
             outcome = &mut done => (outcome, None),
             error = stopped => {
+                if !is_file {
+                    return (None, Err(error));
+                }
                 stop.iter().for_each(|stop| stop());
                 (done.await, Some(error))
             }

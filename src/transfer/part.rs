@@ -97,7 +97,10 @@ impl Part {
             true if found.is_none() => {
                 // Before there is a part: it is never without a state.
                 let state = State::default();
-                write_state(&state_file, &state).map_err(|e| cannot(&e))?;
+                write_state(&state_file, &state).map_err(|e| {
+                    let _ = std::fs::remove_file(&state_path);
+                    cannot(&e)
+                })?;
                 state
             }
             true => {
@@ -224,9 +227,11 @@ impl Part {
         None
     }
 
-    /// Writes `piece` at its place. Zeros are left out where nothing was.
+    /// Writes `piece` at its place, where nothing is yet: what is there may
+    /// have been read for the digest. Zeros are left out where nothing was.
     pub fn write(&mut self, at: u64, piece: &[u8]) -> io::Result<()> {
         let end = at + piece.len() as u64;
+        debug_assert!(piece.is_empty() || self.state.there.gaps(at, end) == [(at, end)], "{at}..{end} is there");
         // What is to be written: from here on, in `piece`.
         let (mut pending, mut place) = (0, 0);
         while place < piece.len() {

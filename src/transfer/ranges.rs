@@ -44,10 +44,13 @@ impl Ranges {
         self.0.iter().map(|(start, end)| end - start).sum()
     }
 
-    /// What is missing of the bytes before `size`.
-    pub fn gaps(&self, size: u64) -> Vec<(u64, u64)> {
-        let starts = std::iter::once(0).chain(self.0.iter().map(|&(_, end)| end));
-        let ends = self.0.iter().map(|&(start, _)| start.min(size)).chain([size]);
+    /// What is missing of the bytes from `start` up to `end`.
+    pub fn gaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let first = self.0.partition_point(|&(_, other)| other <= start);
+        let after = self.0.partition_point(|&(other, _)| other < end);
+        let within = &self.0[first..after.max(first)];
+        let starts = std::iter::once(start).chain(within.iter().map(|&(_, end)| end));
+        let ends = within.iter().map(|&(start, _)| start).chain([end]);
         starts.zip(ends).filter(|(start, end)| start < end).collect()
     }
 }
@@ -97,14 +100,18 @@ mod tests {
     fn what_is_there_and_what_is_missing() {
         let mut ranges = Ranges::default();
         assert_eq!((ranges.beginning(), ranges.end(), ranges.count()), (0, 0, 0));
-        assert_eq!(ranges.gaps(10), [(0, 10)]);
-        assert!(ranges.gaps(0).is_empty());
+        assert_eq!(ranges.gaps(0, 10), [(0, 10)]);
+        assert!(ranges.gaps(0, 0).is_empty());
         ranges.insert(4, 6);
         assert_eq!((ranges.beginning(), ranges.end(), ranges.count()), (0, 6, 2));
-        assert_eq!(ranges.gaps(10), [(0, 4), (6, 10)]);
+        assert_eq!(ranges.gaps(0, 10), [(0, 4), (6, 10)]);
+        assert_eq!(ranges.gaps(3, 7), [(3, 4), (6, 7)]);
+        assert_eq!(ranges.gaps(1, 3), [(1, 3)]);
+        assert_eq!(ranges.gaps(7, 9), [(7, 9)]);
+        assert!(ranges.gaps(4, 6).is_empty() && ranges.gaps(5, 5).is_empty() && ranges.gaps(9, 7).is_empty());
         ranges.insert(0, 2);
         assert_eq!((ranges.beginning(), ranges.end(), ranges.count()), (2, 6, 4));
-        assert_eq!(ranges.gaps(6), [(2, 4)]);
+        assert_eq!(ranges.gaps(0, 6), [(2, 4)]);
         assert_eq!(Ranges::up_to(3), Ranges(vec![(0, 3)]));
     }
 

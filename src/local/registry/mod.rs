@@ -22,7 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transac
 
 pub use files::{FileRow, FileState};
 pub use image::{Image, Member, Status, Visibility, now};
-pub use list::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
+pub use list::{Compare, Condition, Direction, Listing, SORT_KEYS, SharedWith, SortKey, Viewer, Wanted};
 pub use metadefs::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing};
 pub use tasks::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
 

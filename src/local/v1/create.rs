@@ -8,17 +8,19 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use uuid::Uuid;
 
+use super::gate::{enforce, refused};
 use super::headers::Meta;
 use super::query::is_uuid_like;
 use super::source::Sources;
-use super::{enforce, refused, view};
-use crate::local::Service;
+use super::view;
+use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `POST /v1/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use crate::local::Settings;
 use crate::local::failure::{Failure, Result};
 use crate::local::filter::instant;
 use crate::local::pipeline::Facts;
 use crate::local::registry::{Image, Visibility};
+use crate::local::settings::Settings;
 
 const META: &str = "x-image-meta-";
 const PROPERTY: &str = "x-image-meta-property-";

@@ -6,12 +6,14 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{enforce, query, view};
-use crate::local::Service;
-use crate::local::access::aside;
+use super::gate::enforce;
+use super::{query, view};
+use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Image;
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `GET /v1/images`
 pub async fn brief(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {

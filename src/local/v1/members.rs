@@ -6,12 +6,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{enforce, look_up};
-use crate::local::Service;
+use super::gate::{enforce, look_up};
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Member, Session, Status, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// The image, if it was not deleted.
 fn present(session: &Session, caller: &Caller, id: &str) -> Result<Image> {

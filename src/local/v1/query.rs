@@ -5,19 +5,8 @@ use rusqlite::types::Value;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::filter::{condition, instant};
-use crate::local::registry::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
+use crate::local::registry::{Compare, Condition, Direction, Listing, SORT_KEYS, SharedWith, SortKey, Viewer, Wanted};
 use crate::local::settings::Limits;
-
-const SORT_KEYS: [(&str, SortKey); 8] = [
-    ("name", SortKey::Name),
-    ("status", SortKey::Status),
-    ("container_format", SortKey::ContainerFormat),
-    ("disk_format", SortKey::DiskFormat),
-    ("size", SortKey::Size),
-    ("id", SortKey::Id),
-    ("created_at", SortKey::CreatedAt),
-    ("updated_at", SortKey::UpdatedAt),
-];
 
 /// The list that the pairs of a query ask for, and the ID that its page begins after.
 pub fn listing(caller: &Caller, limits: &Limits, pairs: &[(String, String)]) -> Result<(Listing, Option<String>)> {
