@@ -132,6 +132,14 @@ fn what_may_pass_is_tried_again() {
         Case { says: &["note: Late (HTTP 504"], ..Case::new("504", |put| put.answer(|| html(504, "Late"))) },
         Case { says: &[RENEWED], ..Case::new("401 after the data", |put| put.answer(|| Answer::status(401))) },
         Case { says: &[RENEWED], puts: 3, ..Case::new("401 twice", |put| put.times(2).answer(|| Answer::status(401))) },
+        Case {
+            says: &["HTTP 429 too many requests; trying again in 0.0 s (try 2 of 6)\n"],
+            ..Case::new("429 without Retry-After", |put| put.answer(|| Answer::status(429)))
+        },
+        Case {
+            says: &["HTTP 503 service unavailable; trying again in 1.0 s (try 2 of 6)\n"],
+            ..Case::new("503 with Retry-After", |put| put.answer(|| Answer::status(503).header("Retry-After", "1")))
+        },
         Case { puts: 3, ..Case::new("408 twice", |put| put.times(2).answer(|| Answer::status(408))) },
         Case {
             says: &["; trying again in 1.0 s (try 2 of 6)\n"],
@@ -301,16 +309,18 @@ fn what_stays_is_said_and_not_tried_again() {
 
 #[test]
 fn an_early_refusal_of_much_data_is_never_a_success() {
-    let (world, id) = world(1);
-    sparse_file(&world.home.join("x.img"), 48 << 20).unwrap();
-    world.images().on("PUT", FILE).always().answer_early(|| html(413, "Over quota"));
-    let outcome = world.run(UPLOAD);
-    // The answer, or the reset that often comes in its place.
-    outcome.code(1).stdout_is("");
-    let said = outcome.stderr();
-    assert!(said.contains("error: Over quota (HTTP 413") || said.contains("that was try 4, the last"), "{said}");
-    assert!(world.images().asked("PUT", FILE).len() <= 4);
-    assert_eq!(world.image(&id)["status"], "queued");
+    for status in [403, 404, 409, 410, 413, 415] {
+        let (world, id) = world(1);
+        sparse_file(&world.home.join("x.img"), 48 << 20).unwrap();
+        world.images().on("PUT", FILE).always().answer_early(move || html(status, "Not now"));
+        let outcome = world.run(UPLOAD);
+        // The answer, or the reset that often comes in its place.
+        outcome.code(1).stdout_is("");
+        let (said, refused) = (outcome.stderr(), format!("error: Not now (HTTP {status} "));
+        assert!(said.contains(&refused) || said.contains("that was try 4, the last"), "{said}");
+        assert!(world.images().asked("PUT", FILE).len() <= 4);
+        assert_eq!(world.image(&id)["status"], "queued");
+    }
 }
 
 #[test]
@@ -597,6 +607,53 @@ fn what_was_refused_and_made_all_the_same_does_not_stay() {
     let unknown = world.run(CREATE);
     unknown.code(1).stderr_has("error: No (HTTP 403 forbidden)\n  whether an image `");
     unknown.stderr_has("` was made all the same is not known: the connection to ");
+}
+
+#[test]
+fn a_create_that_fails_leaves_no_image_whatever_the_fault() {
+    type Fault = fn(Script);
+    let faults: [(&str, Fault); 9] = [
+        ("reset always", |put| put.always().reset_after_request(10)),
+        ("closed always", |put| put.always().close()),
+        ("400", |put| put.answer(|| html(400, "No"))),
+        ("403", |put| put.answer(|| html(403, "No"))),
+        ("409", |put| put.answer(|| html(409, "No"))),
+        ("410", |put| put.answer(|| html(410, "No"))),
+        ("413", |put| put.answer(|| html(413, "No"))),
+        ("415", |put| put.answer(|| html(415, "No"))),
+        ("503 always", |put| put.always().answer(|| Answer::status(503))),
+    ];
+    for (name, fault) in faults {
+        let (world, _) = world(800_000);
+        fault(world.images().on("PUT", FILE));
+        world.run(CREATE).code(1).stdout_is("").stderr_lacks("could not be deleted");
+        assert!(world.all_of("new").is_empty(), "{name}");
+    }
+    // What may pass leaves one, and no other.
+    let faults: [(&str, Fault); 3] = [
+        ("reset half-way", |put| put.reset_after_request(400_000)),
+        ("answer lost", |put| put.reset_answer()),
+        ("503", |put| put.answer(|| Answer::status(503))),
+    ];
+    for (name, fault) in faults {
+        let (world, _) = world(800_000);
+        fault(world.images().on("PUT", FILE));
+        world.run(CREATE).ok().stdout_is("active\n");
+        assert_eq!(world.all_of("new").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_create_that_was_killed_can_be_given_again() {
+    let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw", "-f", "value", "-c", "id"];
+    let (world, killed) = upload_and(&create, |_, running| running.signal("KILL"));
+    assert!(!killed.succeeded());
+    // Nobody could clean up: what is left is there beside the new one, and takes no harm.
+    let again = world.run(create);
+    let id = again.ok().stdout().trim().to_owned();
+    is_honest(&world, &id, &again);
+    let active = world.all_of("i").iter().filter(|image| image["status"] == "active").count();
+    assert_eq!(active, 1);
 }
 
 #[test]

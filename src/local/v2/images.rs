@@ -9,7 +9,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{fields, patch, query, schemas};
+use super::fields::{self, time};
+use super::{patch, query, schemas};
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::aside::aside;
 use crate::local::caller::Caller;
