@@ -177,15 +177,18 @@ impl Context {
     /// The data that a command is given: of `file`, of stdin for `-`, of a
     /// stdin that holds data when no file is named. `if_empty` is the step to
     /// take where what is named holds none.
-    pub fn input(&self, file: Option<&str>, if_empty: &str) -> Result<Given> {
+    pub async fn input(&self, file: Option<&str>, if_empty: &'static str) -> Result<Given> {
         match file {
             Some("-") if !self.has_stdin => {
                 Err(Error::usage("`-` cannot be image data here: stdin has the commands").next("name a file"))
             }
             None if !self.has_stdin => Ok(Given::Nothing),
-            Some("-") => Data::stdin_required(if_empty).map(Given::Data),
-            Some(path) => Data::file(path, if_empty).map(Given::Data),
-            None => Data::stdin(),
+            Some("-") => self.aside(move || Data::stdin_required(if_empty).map(Given::Data)).await,
+            Some(path) => {
+                let path = path.to_owned();
+                self.aside(move || Data::file(&path, if_empty).map(Given::Data)).await
+            }
+            None => self.aside(Data::stdin).await,
         }
     }
 
@@ -199,9 +202,12 @@ impl Context {
             }
             None | Some("-") => self.aside(|| bounded_text("stdin", std::io::stdin())).await,
             Some(path) => {
-                let file = File::open(path).map_err(|e| Error::io(format!("cannot read `{path}`"), &e))?;
                 let path = path.to_owned();
-                self.aside(move || bounded_text(&path, file)).await
+                self.aside(move || {
+                    let file = File::open(&path).map_err(|e| Error::io(format!("cannot read `{path}`"), &e))?;
+                    bounded_text(&path, file)
+                })
+                .await
             }
         }
     }
@@ -211,7 +217,8 @@ impl Context {
     /// none of these has it: nobody is asked where there is no terminal.
     pub async fn secret(&self, file: Option<&str>, variable: &str, prompt: String) -> Result<Option<SecretString>> {
         if let Some(path) = file {
-            return first_line(path).map(Some);
+            let path = path.to_owned();
+            return self.aside(move || first_line(&path).map(Some)).await;
         }
         if let Some(secret) = Surroundings::of_process().variable(variable) {
             return Ok(Some(SecretString::from(secret)));

@@ -47,7 +47,7 @@ pub enum Kind {
     Unsupported,
     /// Some of several things failed, each already named on stderr.
     Partial,
-    /// Ctrl-C, exit code 130; or SIGTERM, 143.
+    /// Ctrl-C, exit code 130; SIGTERM, 143; or SIGHUP, 129.
     Interrupted,
     /// The reader of our output went away. Exit code 141.
     BrokenPipe,

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, as something that can be awaited.
+//! Ctrl-C, SIGTERM and SIGHUP, as something that can be awaited.
 //!
 //! The first signal ends whatever waits on [`Interrupt::raised`], so a
 //! transfer takes its ordinary way out and cleans up after itself; the second
@@ -18,6 +18,8 @@ pub enum Signal {
     Interrupt,
     /// The program is to end.
     Terminate,
+    /// The terminal, or the session on another machine, is gone.
+    Hangup,
 }
 
 impl Signal {
@@ -27,6 +29,7 @@ impl Signal {
         match self {
             Signal::Interrupt => 130,
             Signal::Terminate => 143,
+            Signal::Hangup => 129,
         }
     }
 }
@@ -46,7 +49,8 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 
 }
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM from now on. Needs a running runtime.
+    /// Listens for SIGINT, SIGTERM and SIGHUP from now on, on a thread of its own:
+    /// whatever holds the others up, the second signal ends the process.
     pub fn listen() -> Result<Self> {
         let heard = Arc::new(watch::Sender::new(None));
         let hear = Arc::clone(&heard);
@@ -55,26 +59,44 @@ impl Interrupt {
                 std::process::exit(signal.exit_code().into());
             }
         };
+        let failed = |e: std::io::Error| Error::io("cannot listen for signals", &e);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let failed = |e: std::io::Error| Error::io("cannot listen for signals", &e);
+            let entered = runtime.enter();
             let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
             let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-            tokio::spawn(async move {
-                loop {
-                    tokio::select! {
-                        _ = int.recv() => raise(Signal::Interrupt),
-                        _ = term.recv() => raise(Signal::Terminate),
+            let mut hup = match ignores_hangups() {
+                true => None,
+                false => Some(signal(SignalKind::hangup()).map_err(failed)?),
+            };
+            drop(entered);
+            std::thread::spawn(move || {
+                runtime.block_on(async {
+                    loop {
+                        let hangup = async {
+                            match &mut hup {
+                                Some(hup) => hup.recv().await,
+                                None => std::future::pending().await,
+                            }
+                        };
+                        tokio::select! {
+                            _ = int.recv() => raise(Signal::Interrupt),
+                            _ = term.recv() => raise(Signal::Terminate),
+                            _ = hangup => raise(Signal::Hangup),
+                        }
                     }
-                }
+                })
             });
         }
         #[cfg(not(unix))]
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                raise(Signal::Interrupt);
-            }
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                while tokio::signal::ctrl_c().await.is_ok() {
+                    raise(Signal::Interrupt);
+                }
+            });
         });
         Ok(Interrupt { heard })
     }
@@ -106,4 +128,14 @@ impl Interrupt {
             done = work => done,
         }
     }
+}
+
+/// Whether SIGHUP does nothing, as under `nohup`: then that stays so. Where the
+/// system does not tell, SIGHUP is left to it.
+#[cfg(unix)]
+fn ignores_hangups() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 == 1)
 }

@@ -113,9 +113,14 @@ impl Log {
         self.drawn.replace(drawn);
     }
 
-    /// From now on what is said is an event a line, for programs; the trace is not.
-    pub fn speak_in_events(&self) {
-        self.events.set(true);
+    /// From now on what is said is an event a line, for programs; or is not any more.
+    pub fn speak_in_events(&self, events: bool) {
+        self.events.set(events);
+    }
+
+    /// Whether it is.
+    pub fn speaks_in_events(&self) -> bool {
+        self.events.get()
     }
 
     /// A failure: what it was, its details, what to do next.
@@ -163,9 +168,11 @@ impl Log {
         if !self.says(level) {
             return;
         }
-        let name = prefix.trim_end_matches([':', ' ']);
-        if self.events.get() && !name.is_empty() {
-            event(name, json!({"message": text}));
+        if self.events.get() {
+            match prefix.trim_end_matches([':', ' ']) {
+                "" => event("log", json!({"level": level.name().to_lowercase(), "message": text})),
+                name => event(name, json!({"message": text})),
+            }
             return self.keep(level, text);
         }
         let write = || {

@@ -132,6 +132,14 @@ fn what_may_pass_is_tried_again() {
         Case { says: &["note: Late (HTTP 504"], ..Case::new("504", |put| put.answer(|| html(504, "Late"))) },
         Case { says: &[RENEWED], ..Case::new("401 after the data", |put| put.answer(|| Answer::status(401))) },
         Case { says: &[RENEWED], puts: 3, ..Case::new("401 twice", |put| put.times(2).answer(|| Answer::status(401))) },
+        Case {
+            says: &["HTTP 429 too many requests; trying again in 0.0 s (try 2 of 6)\n"],
+            ..Case::new("429 without Retry-After", |put| put.answer(|| Answer::status(429)))
+        },
+        Case {
+            says: &["HTTP 503 service unavailable; trying again in 1.0 s (try 2 of 6)\n"],
+            ..Case::new("503 with Retry-After", |put| put.answer(|| Answer::status(503).header("Retry-After", "1")))
+        },
         Case { puts: 3, ..Case::new("408 twice", |put| put.times(2).answer(|| Answer::status(408))) },
         Case {
             says: &["; trying again in 1.0 s (try 2 of 6)\n"],
@@ -301,16 +309,18 @@ fn what_stays_is_said_and_not_tried_again() {
 
 #[test]
 fn an_early_refusal_of_much_data_is_never_a_success() {
-    let (world, id) = world(1);
-    sparse_file(&world.home.join("x.img"), 48 << 20).unwrap();
-    world.images().on("PUT", FILE).always().answer_early(|| html(413, "Over quota"));
-    let outcome = world.run(UPLOAD);
-    // The answer, or the reset that often comes in its place.
-    outcome.code(1).stdout_is("");
-    let said = outcome.stderr();
-    assert!(said.contains("error: Over quota (HTTP 413") || said.contains("that was try 4, the last"), "{said}");
-    assert!(world.images().asked("PUT", FILE).len() <= 4);
-    assert_eq!(world.image(&id)["status"], "queued");
+    for status in [403, 404, 409, 410, 413, 415] {
+        let (world, id) = world(1);
+        sparse_file(&world.home.join("x.img"), 48 << 20).unwrap();
+        world.images().on("PUT", FILE).always().answer_early(move || html(status, "Not now"));
+        let outcome = world.run(UPLOAD);
+        // The answer, or the reset that often comes in its place.
+        outcome.code(1).stdout_is("");
+        let (said, refused) = (outcome.stderr(), format!("error: Not now (HTTP {status} "));
+        assert!(said.contains(&refused) || said.contains("that was try 4, the last"), "{said}");
+        assert!(world.images().asked("PUT", FILE).len() <= 4);
+        assert_eq!(world.image(&id)["status"], "queued");
+    }
 }
 
 #[test]
@@ -492,10 +502,10 @@ fn a_source_that_is_replaced_or_vanishes_is_sent_as_it_was() {
 
 #[test]
 fn signals_half_way() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
         let (world, ended) = upload_and(&create, |_, running| running.signal(signal));
-        ended.code(code).stdout_is("").stderr_is("error: interrupted\n");
+        ended.code(code).stdout_is("").stderr_is(&format!("{}error: interrupted\n", removing(&world)));
         assert_eq!(world.all_of("i").len(), 1, "only the one that was there before");
         // What was there before stays.
         let (world, ended) = upload_and(&UPLOAD, |_, running| running.signal(signal));
@@ -506,7 +516,8 @@ fn signals_half_way() {
         ended.code(code).stdout_is("");
         let id = world.all_of("i")[0]["id"].as_str().unwrap().to_owned();
         ended.stderr_is(&format!(
-            "error: interrupted\n  the image `{id}` is kept: it is `queued`\n\
+            "note: looking at what became of the image `{id}`; interrupt again to stop at once\n\
+             error: interrupted\n  the image `{id}` is kept: it is `queued`\n\
              hint: go on with `rimg image upload {id} --file x.img`\n"
         ));
         world.run(["image", "upload", &id, "--file", "x.img"]).ok();
@@ -521,18 +532,27 @@ fn signals_half_way() {
     world.run(UPLOAD).ok().stdout_is("active\n");
 }
 
+/// What is said when the image made last is removed after an interrupt.
+fn removing(world: &World) -> String {
+    let made = world.images().asked("POST", "/v2/images");
+    let id = made.last().unwrap().json()["id"].as_str().unwrap().to_owned();
+    format!("note: removing the image `{id}`; interrupt again to stop at once\n")
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
-        let (_, ended) = upload_and(&create, |world, running| {
+        let (world, ended) = upload_and(&create, |world, running| {
             world.images().on("DELETE", IMAGE).stall();
             running.signal(signal);
             while world.images().asked("DELETE", IMAGE).is_empty() {}
             running.signal(signal);
         });
-        ended.code(code).stdout_is("").stderr_is("");
+        ended.code(code).stdout_is("").stderr_is(&removing(&world));
     }
+    let quiet = ["-q", "image", "create", "i", "--file", "x.img", "--disk-format", "raw"];
+    upload_and(&quiet, |_, running| running.signal("INT")).1.code(130).stderr_is("error: interrupted\n");
 }
 
 const CREATE: [&str; 11] =
@@ -590,6 +610,53 @@ fn what_was_refused_and_made_all_the_same_does_not_stay() {
 }
 
 #[test]
+fn a_create_that_fails_leaves_no_image_whatever_the_fault() {
+    type Fault = fn(Script);
+    let faults: [(&str, Fault); 9] = [
+        ("reset always", |put| put.always().reset_after_request(10)),
+        ("closed always", |put| put.always().close()),
+        ("400", |put| put.answer(|| html(400, "No"))),
+        ("403", |put| put.answer(|| html(403, "No"))),
+        ("409", |put| put.answer(|| html(409, "No"))),
+        ("410", |put| put.answer(|| html(410, "No"))),
+        ("413", |put| put.answer(|| html(413, "No"))),
+        ("415", |put| put.answer(|| html(415, "No"))),
+        ("503 always", |put| put.always().answer(|| Answer::status(503))),
+    ];
+    for (name, fault) in faults {
+        let (world, _) = world(800_000);
+        fault(world.images().on("PUT", FILE));
+        world.run(CREATE).code(1).stdout_is("").stderr_lacks("could not be deleted");
+        assert!(world.all_of("new").is_empty(), "{name}");
+    }
+    // What may pass leaves one, and no other.
+    let faults: [(&str, Fault); 3] = [
+        ("reset half-way", |put| put.reset_after_request(400_000)),
+        ("answer lost", |put| put.reset_answer()),
+        ("503", |put| put.answer(|| Answer::status(503))),
+    ];
+    for (name, fault) in faults {
+        let (world, _) = world(800_000);
+        fault(world.images().on("PUT", FILE));
+        world.run(CREATE).ok().stdout_is("active\n");
+        assert_eq!(world.all_of("new").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_create_that_was_killed_can_be_given_again() {
+    let create = ["image", "create", "i", "--file", "x.img", "--disk-format", "raw", "-f", "value", "-c", "id"];
+    let (world, killed) = upload_and(&create, |_, running| running.signal("KILL"));
+    assert!(!killed.succeeded());
+    // Nobody could clean up: what is left is there beside the new one, and takes no harm.
+    let again = world.run(create);
+    let id = again.ok().stdout().trim().to_owned();
+    is_honest(&world, &id, &again);
+    let active = world.all_of("i").iter().filter(|image| image["status"] == "active").count();
+    assert_eq!(active, 1);
+}
+
+#[test]
 fn an_image_of_a_given_id_is_never_taken_for_ours() {
     let (world, id) = world(1000);
     let create: Vec<&str> = CREATE.into_iter().chain(["--id", &id]).collect();
@@ -606,21 +673,37 @@ fn an_image_of_a_given_id_is_never_taken_for_ours() {
 
 #[test]
 fn an_interrupted_create_leaves_no_record() {
-    for stall in [true, false] {
+    let given = "1bea47ed-f6a9-463b-b423-14b9cca9ad27";
+    let empty = ["image", "create", "new", "--disk-format", "raw"];
+    let with_id: Vec<&str> = CREATE.into_iter().chain(["--id", given]).collect();
+    for (create, stall) in [(&CREATE[..], true), (&CREATE[..], false), (&empty[..], false), (&with_id[..], false)] {
         let (world, _) = world(1000);
         let post = world.images().on("POST", "/v2/images");
         match stall {
             true => post.stall(),
             // The record is made while rimg waits for the answer.
-            false => post.answer_slowly(Duration::from_secs(1)),
+            false => post.answer_slowly(Duration::from_secs(4)),
         }
-        let running = world.rimg(CREATE).start();
+        let running = world.rimg(create).start();
         while world.images().asked_so_far("POST", "/v2/images") < 2 {
             thread::sleep(Duration::from_millis(5));
         }
         running.signal("INT");
-        running.wait().code(130).stdout_is("").stderr_is("error: interrupted\n");
-        thread::sleep(Duration::from_millis(300));
+        let ended = running.wait();
+        let asked = world.images().asked("POST", "/v2/images");
+        let id = asked.last().unwrap().json()["id"].as_str().unwrap().to_owned();
+        let may = match stall {
+            true => format!(
+                "  an image `{id}` may still appear, as the service has not said what became of the request to make \
+                 it: `rimg image delete {id}` deletes it then\n"
+            ),
+            false => String::new(),
+        };
+        ended.code(130).stdout_is("").stderr_is(&format!(
+            "note: waiting to hear whether the image `{id}` was made; interrupt again to stop at once\n\
+             {}error: interrupted\n{may}",
+            removing(&world)
+        ));
         assert!(world.all_of("new").is_empty());
     }
 }
@@ -639,6 +722,12 @@ fn a_failed_create_is_kept_where_asked_with_the_command_to_go_on() {
     ));
     assert!(world.images().asked("DELETE", IMAGE).is_empty());
     world.run(["image", "upload", &id, "--file", "a b.img"]).ok();
+    // What was said of the data is said again.
+    world.images().on("PUT", FILE).answer(|| html(403, "No"));
+    let more = ["--force-format", "--no-verify", "--size", "1000"];
+    let kept = world.run(create.iter().chain(&more));
+    let hint = " --file 'a b.img' --force-format --size 1000 --no-verify`\n";
+    kept.code(1).stderr_has("hint: go on with `rimg image upload ").stderr_has(hint);
     // Nothing to go on with: the data is there, and wrong.
     world.images().on("GET", IMAGE).edit(|image| image["os_hash_value"] = "00".into());
     world
@@ -748,6 +837,49 @@ fn a_refused_token_before_and_under_way() {
     let (world, outcome) = upload_and(&UPLOAD, |world, _| world.expire_tokens());
     outcome.ok().stdout_is("active\n").stderr_is("");
     assert_eq!(world.images().asked("PUT", FILE).len(), 1);
+}
+
+#[test]
+fn a_token_that_may_not_outlast_a_pipe_is_renewed_before_it_is_read() {
+    let warning = " and how long this upload takes is not known\n";
+    // How old it is and how long it lasts, in minutes; how often it comes; what comes of that.
+    for (age, life, times, sign_ins, said) in
+        [(50, 30, 1, 2, None), (50, 5, 2, 2, Some(warning)), (0, 30, 1, 1, None), (0, 5, 1, 1, Some(warning))]
+    {
+        let (world, _) = world(2_000_000);
+        let at = |minutes: i64| {
+            let time = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+            serde_json::Value::from(time.to_string())
+        };
+        let (issued, expires) = (at(-age), at(life));
+        world.identity().on("POST", "/v3/auth/tokens").times(times).edit(move |answer| {
+            answer["token"]["issued_at"] = issued.clone();
+            answer["token"]["expires_at"] = expires.clone();
+        });
+        let before = world.identity().asked("POST", "/v3/auth/tokens").len();
+        let data = Stdin::Bytes(fs::read(world.home.join("x.img")).unwrap());
+        let outcome = world.rimg(["image", "upload", "i", "--no-token-cache"]).stdin(data).run();
+        outcome.ok().stderr_has(said.unwrap_or(""));
+        assert_eq!(outcome.stderr().is_empty(), said.is_none(), "{}", outcome.stderr());
+        assert_eq!(world.identity().asked("POST", "/v3/auth/tokens").len() - before, sign_ins, "{age} {life}");
+    }
+}
+
+#[test]
+fn a_block_device_is_sent_as_a_file_is() {
+    let (world, id) = world(1 << 20);
+    let losetup = |args: &[&str]| std::process::Command::new("losetup").args(args).current_dir(&world.home).output();
+    let device = match losetup(&["--find", "--show", "x.img"]) {
+        Ok(made) if made.status.success() => String::from_utf8(made.stdout).unwrap().trim().to_owned(),
+        _ => return eprintln!("not run: there is no loop device to be had here"),
+    };
+    world.images().on("PUT", FILE).reset_after_request(400_000);
+    let sent = world.run(["image", "upload", "i", "--file", &device, "--no-token-cache"]);
+    losetup(&["--detach", &device]).unwrap();
+    sent.ok().stderr_has("; trying again in ");
+    let puts = world.images().asked("PUT", FILE);
+    assert_eq!((puts.len(), puts[1].request.header("content-length")), (2, Some("1048576")));
+    is_honest(&world, &id, &sent);
 }
 
 #[test]

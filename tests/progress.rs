@@ -57,6 +57,34 @@ fn a_program_reads_what_goes_wrong() {
 }
 
 #[test]
+fn the_trace_and_the_times_are_events_too() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    let traced = world.run(CREATE[..7].iter().chain(&["--progress=json", "--debug", "--timing"]));
+    let told = events(traced.ok());
+    let request = told.iter().find(|event| event["event"] == "log").unwrap();
+    assert_eq!(request["level"], "debug");
+    assert!(request["message"].as_str().unwrap().starts_with("REQ: curl "), "{request}");
+    let timing = told.last().unwrap();
+    assert_eq!(timing["event"], "timing");
+    assert!(timing["request"].as_str().unwrap().starts_with("GET http://"), "{timing}");
+    assert!(timing["seconds"].as_f64().unwrap() > 0.0, "{timing}");
+}
+
+#[test]
+fn a_line_of_a_batch_speaks_in_events_for_itself() {
+    let world = World::new();
+    world.file("x.img", [1; 100]);
+    let lines = "image create n --file no --disk-format raw --progress=json\nimage show nosuch\nimage show 'x\n";
+    let told = world.rimg(std::iter::empty::<&str>()).stdin(Stdin::Bytes(lines.into())).run().code(1).stderr();
+    let lines: Vec<&str> = told.lines().collect();
+    let events = lines.iter().take_while(|line| line.starts_with('{')).count();
+    assert_eq!(events, 2, "{told}");
+    assert!(lines[2].starts_with("error: there is no image with the name or ID `nosuch`"), "{told}");
+    assert!(lines.contains(&"error: a quote is open at the end of the line"), "{told}");
+}
+
+#[test]
 fn nobody_is_told_who_does_not_want_to_be() {
     let world = World::new();
     world.file("x.img", [1; 100]);
@@ -68,6 +96,24 @@ fn nobody_is_told_who_does_not_want_to_be() {
     world.run(["image", "create", "--progress", "json", "--file", "x.img", "--disk-format", "raw"]).ok();
     assert_eq!(world.all_images().len(), 0);
     assert_eq!(world.run(["image", "list", "--name", "json", "-f", "value", "-c", "Name"]).ok().stdout(), "json\n");
+}
+
+#[test]
+fn words_of_a_server_do_not_steer_the_terminal() {
+    let answers = ["auto", "lines"].map(|how| {
+        let world = World::new();
+        world.file("x.img", vec![1; 8 << 20]);
+        // Shown while it waits for the next try.
+        let evil = || Answer::html(503, "<html><body><h1>t</h1>a\x1b]0;owned\x07\x1b[2Jz</body></html>");
+        world.images().on("PUT", "/v2/images/*/file").answer(move || evil().header("Retry-After", "1"));
+        let show = format!("--progress={how}");
+        let create = world.rimg(CREATE[..7].iter().chain(&[show.as_str()]));
+        create.stdout_file(world.home.join("out")).terminal().wait()
+    });
+    for told in answers {
+        told.ok().stdout_has("waiting to try again: ").stdout_has("a\\x1b]0;owned\\x07\\x1b[2Jz");
+        told.stdout_lacks("\x1b]0;").stdout_lacks("\x07").stdout_lacks("\x1b[2J");
+    }
 }
 
 #[test]

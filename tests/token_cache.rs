@@ -66,6 +66,20 @@ fn in_seconds(seconds: i64) -> String {
 }
 
 #[test]
+fn no_password_of_an_address_is_kept() {
+    let world = World::new();
+    let at = |url: &str| url.replace("http://", "http://proxy:hunter2@");
+    let old = fs::read_to_string(world.clouds_yaml()).unwrap();
+    world.configure(&format!("image_endpoint_override: {}", at(&world.images().url())));
+    list(&world);
+    assert!(!fs::read_to_string(entry(&world)).unwrap().contains("hunter2"));
+    fs::remove_file(entry(&world)).unwrap();
+    fs::write(world.clouds_yaml(), old.replace(world.auth_url(), &at(world.auth_url()))).unwrap();
+    list(&world);
+    assert!(entries(&world).is_empty());
+}
+
+#[test]
 fn a_warm_run_is_one_request() {
     let world = World::new();
     let id = world.given_image("i", b"data")["id"].as_str().unwrap().to_owned();

@@ -3,12 +3,15 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::http::{Server, babbler};
-use crate::support::{Answer, Outcome, World, each_service};
+use crate::support::run::Running;
+use crate::support::{Answer, Outcome, Stdin, World, each_service};
 
 const LIST: [&str; 4] = ["image", "list", "-f", "json"];
 const AGAIN: &str = "hint: try again in a moment; if it stays, ask who runs the cloud\n";
@@ -289,6 +292,55 @@ fn a_wait_can_be_interrupted() {
             run.signal(signal);
             run.wait().code(if signal == "INT" { 130 } else { 143 }).stdout_is("").stderr_is("error: interrupted\n");
         }
+    }
+}
+
+#[test]
+fn a_wait_for_a_source_or_a_reader_can_be_interrupted() {
+    let world = World::new();
+    let fifo = |name: &str| {
+        let made = Command::new("mkfifo").arg(world.home.join(name)).status().unwrap();
+        assert!(made.success());
+    };
+    fifo("silent");
+    fifo("nobody");
+    // Its other end is open, and nothing comes.
+    let _writer = fs::File::options().read(true).write(true).open(world.home.join("silent")).unwrap();
+    let silent = Stdin::Slow { pieces: vec![Vec::new()], pause: Duration::from_secs(60) };
+    let create = ["image", "create", "x", "--disk-format", "raw"];
+    let cases = [
+        world.rimg(create).stdin(silent.clone()),
+        world.rimg(create.iter().chain(&["--file", "-"])).stdin(silent),
+        world.rimg(create.iter().chain(&["--file", "silent"])),
+        world.rimg(create.iter().chain(&["--file", "nobody"])),
+        world.rimg(["image", "save", "x", "--file", "nobody"]),
+        world.rimg(["image", "metadef", "namespace", "import", "--file", "nobody"]),
+    ];
+    let signals = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+    for (run, (signal, code)) in cases.into_iter().zip(signals.into_iter().cycle()) {
+        let running = run.start();
+        listens(&running);
+        // It is on its way to the wait, or there; both must do.
+        thread::sleep(Duration::from_millis(200));
+        running.signal(signal);
+        running.wait().code(code).stdout_is("").stderr_is("error: interrupted\n");
+    }
+    assert!(world.images().requests().is_empty());
+}
+
+/// Waits until the program hears of signals.
+fn listens(running: &Running) {
+    let status = format!("/proc/{}/status", running.id());
+    let heard = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        // SIGHUP is 1, SIGINT 2, SIGTERM 15.
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 0x4003 == 0x4003
+    };
+    let begun = Instant::now();
+    while !heard() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not listen (are these tests run under nohup?)");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -11,7 +11,7 @@ use super::catalog::{Catalog, Place};
 use super::sign_in::SignIn;
 use super::{CloudConfig, Origin, Setting};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Credential, Http, Request};
+use crate::http::{Credential, Http, Request, shown_url};
 use crate::interrupt::Interrupt;
 
 /// A cloud that we are signed in to.
@@ -69,7 +69,7 @@ impl Session {
         let config = Rc::new(config);
         let only_once = auth::only_once(&methods);
         // Who types the password each time wants nothing of it left on the disk.
-        let cache = cache.filter(|_| only_once.is_none() && !typed);
+        let cache = cache.filter(|_| only_once.is_none() && !typed && !has_user_info(auth::auth_url(&config).ok()));
         let sign_in = Rc::new(SignIn::new(Rc::clone(&config), methods, cache, &http)?);
         let entry = sign_in.first(&http).await?;
         let identity = Url::parse(&entry.identity).ok();
@@ -126,7 +126,7 @@ impl Session {
 
     /// The version that the image service at `url` speaks, if an earlier run found out.
     pub fn known_version(&self, url: &Url) -> Option<String> {
-        self.sign_in.as_ref()?.versions.borrow().get(url.as_str()).cloned()
+        self.sign_in.as_ref()?.versions.borrow().get(&shown_url(url)).cloned()
     }
 
     /// Keeps the version that the image service at `url` speaks for the next run.
@@ -230,6 +230,12 @@ impl Session {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether an address has a name or a password in it: what is kept of it would have them too.
+fn has_user_info(url: Option<&str>) -> bool {
+    let url = url.and_then(|url| Url::parse(url).ok());
+    url.is_some_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// The address of a service that is set by hand or in the catalogue.

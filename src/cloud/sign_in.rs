@@ -109,9 +109,11 @@ impl SignIn {
     }
 
     pub(super) fn learn(&self, http: &Http, url: &Url, version: &str) {
-        let changed = self.versions.borrow_mut().insert(url.to_string(), version.to_owned());
+        // It may have a password in it, which is not for the disk.
+        let url = shown_url(url);
+        let changed = self.versions.borrow_mut().insert(url.clone(), version.to_owned());
         if changed.as_deref() != Some(version) {
-            self.keep(http, |slot| slot.learn(&self.token.borrow(), url.as_str(), version));
+            self.keep(http, |slot| slot.learn(&self.token.borrow(), &url, version));
         }
     }
 

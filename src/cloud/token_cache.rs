@@ -47,6 +47,9 @@ pub struct Entry {
     pub(super) token: String,
     /// When the token expires, in RFC 3339; one that does not say cannot be kept.
     pub(super) expires_at: Option<String>,
+    /// When Keystone gave it, in RFC 3339.
+    #[serde(default)]
+    issued_at: Option<String>,
     /// Keystone, ending in `/v3`.
     pub identity: String,
     /// The project that it is good for.
@@ -68,6 +71,7 @@ impl Entry {
             format: FORMAT,
             token,
             expires_at: text("/token/expires_at"),
+            issued_at: text("/token/issued_at"),
             identity,
             project_id: text("/token/project/id"),
             user_id: text("/token/user/id"),
@@ -78,8 +82,9 @@ impl Entry {
 
     /// The token, as services are shown it.
     pub fn token(&self) -> Token {
-        let expires_at = self.expires_at.as_deref().and_then(|text| text.parse().ok());
-        Token { text: self.token.as_str().into(), expires_at }
+        let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        let (expires_at, issued_at) = (time(&self.expires_at), time(&self.issued_at));
+        Token { text: self.token.as_str().into(), expires_at, issued_at }
     }
 
     fn is_good(&self) -> bool {

@@ -63,6 +63,12 @@ impl Api {
         Some(Duration::try_from(left).unwrap_or_default())
     }
 
+    /// How old the token that is shown is, if that is known.
+    pub fn token_age(&self) -> Option<Duration> {
+        let age = Timestamp::now().duration_since(self.credential.issued_at()?);
+        Some(Duration::try_from(age).unwrap_or_default())
+    }
+
     /// A request that shows who asks.
     pub fn request(&self, method: Method, url: Url) -> Request {
         Request::new(method, url).credential(&self.credential)

@@ -1,6 +1,7 @@
 //! What becomes of an image whose creation failed: it is deleted again, or
 //! kept, if the user wants to go on with it.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::maker::Maker;
@@ -12,16 +13,25 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How long a service may take to notice that a client is gone.
 const NOTICED: Duration = Duration::from_secs(3);
 
+/// How long cleaning up goes on without a word after a failure that is none of
+/// the user's.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// Deletes the image `id` that a failed create left behind; answers with the
-/// failure, and says in it when the image could not be deleted. `maker` may not
-/// stop for an interrupt.
-pub(super) async fn undo(maker: &dyn Maker, id: &str, protected: bool, failure: Error) -> Error {
-    let outcome = tokio::time::timeout(LIMIT, remove(maker, id, protected, unanswered(&failure))).await;
-    match outcome {
-        Ok(Ok(())) => failure,
+/// failure, and says in it when the image could not be deleted, or, where the
+/// request to make it was never answered (`in_doubt`), may come after all.
+/// `maker` may not stop for an interrupt.
+pub(super) async fn undo(maker: &dyn Maker, id: &str, protected: bool, in_doubt: bool, failure: Error) -> Error {
+    let removing = remove(maker, id, protected, unanswered(&failure));
+    match within_limit(maker, &failure, &format!("removing the image `{id}`"), removing).await {
+        Some(Ok(false)) if in_doubt => failure.details([format!(
+            "an image `{id}` may still appear, as the service has not said what became of the request to make it: \
+             `rimg image delete {id}` deletes it then"
+        )]),
+        Some(Ok(_)) => failure,
         failed => {
             let reason = match failed {
-                Ok(Err(e)) => e.message,
+                Some(Err(e)) => e.message,
                 _ => "no answer in time".to_owned(),
             };
             failure
@@ -40,9 +50,10 @@ pub(super) async fn keep(maker: &dyn Maker, id: &str, resume: &str, failure: Err
         }
         maker.look(id).await
     };
-    let status = match tokio::time::timeout(LIMIT, look).await {
-        Ok(Ok(image)) => image.status().to_owned(),
-        Ok(Err(error)) if error.kind == Kind::NotFound => return failure,
+    let what = format!("looking at what became of the image `{id}`");
+    let status = match within_limit(maker, &failure, &what, look).await {
+        Some(Ok(image)) => image.status().to_owned(),
+        Some(Err(error)) if error.kind == Kind::NotFound => return failure,
         _ => "in a state that the service did not tell".to_owned(),
     };
     let step = match status.as_str() {
@@ -58,8 +69,31 @@ pub(super) async fn keep(maker: &dyn Maker, id: &str, resume: &str, failure: Err
     failure.details([format!("the image `{id}` is kept: it is `{status}`")]).next(step)
 }
 
+/// Does `work`, for so long as cleaning up may take, and says `what` it is: at
+/// once to who has interrupted and waits.
+async fn within_limit<T>(
+    maker: &dyn Maker,
+    failure: &Error,
+    what: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Option<Result<T>> {
+    let (patience, often) = match failure.kind {
+        Kind::Interrupted => (Duration::ZERO, "again"),
+        _ => (SILENCE, "twice"),
+    };
+    let mut work = pin!(tokio::time::timeout(LIMIT, work));
+    let done = match tokio::time::timeout(patience, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            maker.http().log().note(&format!("{what}; interrupt {often} to stop at once"));
+            work.await
+        }
+    };
+    done.ok()
+}
+
 /// Whether the service may still be at work on the image.
-fn unanswered(failure: &Error) -> bool {
+pub(super) fn unanswered(failure: &Error) -> bool {
     matches!(failure.kind, Kind::Network | Kind::Interrupted | Kind::Io) || matches!(failure.status, Some(502 | 504))
 }
 
@@ -74,40 +108,40 @@ async fn noticed(maker: &dyn Maker, id: &str) -> Result<()> {
 
 /// Deletes an image and sees that it stays deleted: a Glance that notices
 /// only afterwards that its client is gone puts the image back to `queued`,
-/// and with that brings it back.
-async fn remove(maker: &dyn Maker, id: &str, protected: bool, unanswered: bool) -> Result<()> {
+/// and with that brings it back. Answers with whether it ever was there.
+async fn remove(maker: &dyn Maker, id: &str, protected: bool, unanswered: bool) -> Result<bool> {
     if unanswered {
         noticed(maker, id).await?;
     }
     if protected {
         match maker.unprotect(id).await {
-            Err(e) if e.kind == Kind::NotFound => return Ok(()),
+            Err(e) if e.kind == Kind::NotFound => return Ok(false),
             unprotected => unprotected?,
         }
     }
-    delete_insisting(maker, id).await?;
+    let mut was_there = delete_insisting(maker, id).await?;
     let looks: &[u64] = if unanswered { &[200, 800] } else { &[] };
     for pause in looks {
         maker.http().pause(Duration::from_millis(*pause)).await?;
         if maker.look(id).await.is_ok() {
-            delete_insisting(maker, id).await?;
+            was_there |= delete_insisting(maker, id).await?;
         }
     }
-    Ok(())
+    Ok(was_there)
 }
 
 /// Deletes an image, several times over if the service is in trouble; one
-/// that is gone already is fine.
-async fn delete_insisting(maker: &dyn Maker, id: &str) -> Result<()> {
+/// that is gone already is fine. Answers with whether it was there.
+async fn delete_insisting(maker: &dyn Maker, id: &str) -> Result<bool> {
     let mut pause = Duration::from_millis(200);
     loop {
         match maker.remove(id).await {
-            Err(e) if e.kind == Kind::NotFound => return Ok(()),
+            Err(e) if e.kind == Kind::NotFound => return Ok(false),
             Err(e) if matches!(e.kind, Kind::Unavailable | Kind::Network | Kind::Conflict) && pause.as_secs() < 4 => {
                 maker.http().pause(pause).await?;
                 pause *= 2;
             }
-            deleted => return deleted,
+            deleted => return deleted.map(|()| true),
         }
     }
 }

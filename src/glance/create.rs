@@ -1,6 +1,9 @@
 //! Making an image, whatever version of the API makes it: first its record,
 //! under an ID of our own, then its data; what fails leaves nothing behind.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use super::cleanup;
 use super::maker::Maker;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +16,12 @@ use crate::transfer::Data;
 /// does not say.
 const RECORDS: u32 = 3;
 
+/// How long the answer to a request that makes a record is waited for after an interrupt.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How often the record itself is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Makes the image of `draft`, with `content` if there is some.
 pub(super) async fn create(
     maker: &dyn Maker,
@@ -24,18 +33,82 @@ pub(super) async fn create(
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let created = match record(maker, draft, &id).await {
         Ok(created) => created,
+        Err(failure) if failure.unsent => return Err(failure),
         // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
-        Err(failure) if draft.id.is_some() || failure.unsent => return Err(failure),
-        Err(failure) if may_have_been_done(&failure) => return Err(after(maker, failure, draft, &id, None).await),
+        Err(failure) if draft.id.is_some() => {
+            return Err(match failure.kind {
+                Kind::Interrupted => failure
+                    .details([format!("whether the image `{id}` was made is not known: `rimg image show {id}` tells")]),
+                _ => failure,
+            });
+        }
+        Err(failure) if may_have_been_done(&failure) => {
+            let in_doubt = cleanup::unanswered(&failure);
+            return Err(cleanup::undo(&*maker.undisturbed(), &id, is_protected(draft), in_doubt, failure).await);
+        }
         Err(failure) => return Err(after_refusal(maker, failure, draft, &id).await),
     };
-    let Some(content) = content else { return Ok(created) };
-    let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
+    let Some(content) = content else {
+        // Interrupted while it was made, it is not wanted any more.
+        return match maker.http().pause(Duration::ZERO).await {
+            Ok(()) => Ok(created),
+            Err(failure) => Err(after(maker, failure, draft, created.id(), None).await),
+        };
+    };
+    let resume = match &on_failure {
+        OnFailure::Keep { options } => Some(resume(created.id(), &content, options)),
+        OnFailure::Delete => None,
+    };
     match maker.fill(&created, content).await {
         Ok(image) => Ok(image),
         // It may have its data yet: to delete it would be to undo that.
         Err(failure) if failure.goes_on => Err(failure),
         Err(failure) => Err(after(maker, failure, draft, created.id(), resume.as_deref()).await),
+    }
+}
+
+fn is_protected(draft: &Draft) -> bool {
+    draft.protected == Some(true)
+}
+
+/// Sends the request that makes the record `id`. An interrupt does not cut it
+/// off at once: what the service has begun it ends, and the record could come
+/// after the last look for it.
+async fn post(maker: &dyn Maker, draft: &Draft, id: &str, ours: bool) -> Result<Image> {
+    let quiet = maker.undisturbed();
+    let request = quiet.record(draft)?;
+    let mut posted = pin!(async { quiet.recorded(quiet.http().send(request).await?.ok().await?).await });
+    let interrupted = async {
+        match maker.http().pause(Duration::MAX).await {
+            Err(interrupted) => interrupted,
+            Ok(()) => std::future::pending().await,
+        }
+    };
+    let interrupted = tokio::select! {
+        biased;
+        answered = &mut posted => return answered,
+        interrupted = interrupted => interrupted,
+    };
+    let log = quiet.http().log();
+    log.note(&format!("waiting to hear whether the image `{id}` was made; interrupt again to stop at once"));
+    let is_there = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // Under an ID that was given there may be another's.
+            if ours && quiet.look(id).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        answered = &mut posted => match answered {
+            // Whoever goes on with it is stopped.
+            Ok(created) => Ok(created),
+            Err(failure) if may_have_been_done(&failure) => Err(interrupted),
+            Err(_) => Err(Error { unsent: true, ..interrupted }),
+        },
+        () = is_there => Err(interrupted),
+        () = tokio::time::sleep(ANSWER) => Err(interrupted),
     }
 }
 
@@ -51,11 +124,8 @@ async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
     let mut tries = Tries::new(retries, RECORDS);
     let mut in_doubt = false;
     loop {
-        let failure = match http.send(maker.record(&draft)?).await {
-            Ok(answer) => match answer.ok().await {
-                Ok(answer) => return maker.recorded(answer).await,
-                Err(failure) => failure,
-            },
+        let failure = match post(maker, &draft, id, ours).await {
+            Ok(created) => return Ok(created),
             Err(failure) => failure,
         };
         // What says so itself was not carried out.
@@ -113,23 +183,26 @@ async fn after(maker: &dyn Maker, failure: Error, draft: &Draft, id: &str, resum
     let quiet = maker.undisturbed();
     match resume {
         Some(resume) => cleanup::keep(&*quiet, id, resume, failure).await,
-        None => cleanup::undo(&*quiet, id, draft.protected == Some(true), failure).await,
+        None => cleanup::undo(&*quiet, id, is_protected(draft), false, failure).await,
     }
 }
 
-/// The commands that send the data of the image `id` once more.
-fn resume(id: &str, content: &Content) -> String {
-    let file = |data: Option<&Data>| match data.map(|data| data.name.as_str()) {
-        None | Some("stdin") => "FILE".to_owned(),
-        Some(path) => shlex::try_quote(path).map_or_else(|_| "FILE".to_owned(), Into::into),
+/// The commands that send the data of the image `id` once more; `options` say
+/// of it what was said at first.
+fn resume(id: &str, content: &Content, options: &str) -> String {
+    let quoted = |word: &str, or: &str| shlex::try_quote(word).map_or_else(|_| or.to_owned(), Into::into);
+    let file = |data: &Data| match data.name.as_str() {
+        "stdin" => "FILE".to_owned(),
+        path => quoted(path, "FILE"),
     };
     match content {
         Content::Upload { data, store } => {
-            let store = store.as_ref().map(|store| format!(" --store {store}")).unwrap_or_default();
-            format!("rimg image upload {id} --file {}{store}", file(Some(data)))
+            let no_verify = if data.verify { "" } else { " --no-verify" };
+            let store = store.as_ref().map(|store| format!(" --store {}", quoted(store, "STORE"))).unwrap_or_default();
+            format!("rimg image upload {id} --file {}{options}{no_verify}{store}", file(data))
         }
         Content::Import { data: Some(data), .. } => {
-            format!("rimg image stage {id} --file {} && rimg image import {id}", file(Some(data)))
+            format!("rimg image stage {id} --file {}{options} && rimg image import {id}", file(data))
         }
         Content::Import { data: None, .. } => format!("rimg image import {id}"),
         Content::External => format!("rimg image show {id}"),

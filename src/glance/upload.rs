@@ -29,6 +29,13 @@ const RENEWALS: u32 = 2;
 /// The rate that is counted on before one was measured, in bytes a second.
 const CAUTIOUS_RATE: u64 = 20 << 20;
 
+/// How long a token should be good for when the length of a pipe is not known:
+/// what a pipe has given cannot be sent again.
+const LONG: Duration = Duration::from_secs(60 * 60);
+
+/// A token that lasts no longer may be too short for a pipe.
+const LITTLE: Duration = Duration::from_secs(10 * 60);
+
 /// How an image stands to its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stands {
@@ -190,21 +197,26 @@ async fn send(
 
 /// Sees that the token outlives what is about to be sent at `rate`.
 async fn outlive(http: &Http, intake: &dyn Intake, data: &Data, rate: u64) -> Result<()> {
-    let Some(len) = data.len else { return Ok(()) };
+    let api = intake.api();
     // The service may look at the token once more when it has all of the data.
-    let needed = Duration::from_secs(len / rate.max(1) + 60);
-    let short = |life: Option<Duration>| life.is_some_and(|life| life < needed);
-    if !short(intake.api().token_life()) {
+    let needed = data.len.map(|len| Duration::from_secs(len / rate.max(1) + 60));
+    if api.token_life().is_none_or(|life| life >= needed.unwrap_or(LONG)) {
         return Ok(());
     }
-    // The one at hand may do all the same: only an interrupt stops here.
-    match intake.api().renew().await {
-        Err(error) if error.kind == Kind::Interrupted => return Err(error),
-        _ => {}
+    // Of all tokens that last no hour a new one is no better than one that is new itself.
+    if needed.is_some() || api.token_age().is_none_or(|age| age > Duration::from_secs(60)) {
+        // The one at hand may do all the same: only an interrupt stops here.
+        match api.renew().await {
+            Err(error) if error.kind == Kind::Interrupted => return Err(error),
+            _ => {}
+        }
     }
-    if let Some(life) = intake.api().token_life().filter(|life| *life < needed) {
-        let (life, needed) = (spoken(life), spoken(needed));
-        http.log().warn(&format!("the token is good for another {life}, and this upload may take {needed}"));
+    if let Some(life) = api.token_life().filter(|life| *life < needed.unwrap_or(LITTLE)) {
+        let takes = match needed {
+            Some(needed) => format!("this upload may take {}", spoken(needed)),
+            None => "how long this upload takes is not known".to_owned(),
+        };
+        http.log().warn(&format!("the token is good for another {}, and {takes}", spoken(life)));
     }
     Ok(())
 }

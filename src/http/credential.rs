@@ -26,12 +26,14 @@ pub struct Token {
     pub text: SecretString,
     /// How long it is good for, if Keystone said so.
     pub expires_at: Option<Timestamp>,
+    /// Since when it is, if Keystone said so.
+    pub issued_at: Option<Timestamp>,
 }
 
 impl From<&str> for Token {
     /// A token of which nothing else is known.
     fn from(text: &str) -> Self {
-        Token { text: text.into(), expires_at: None }
+        Token { text: text.into(), expires_at: None, issued_at: None }
     }
 }
 
@@ -67,6 +69,7 @@ pub struct Credential(Rc<Shared>);
 struct Shared {
     proof: RefCell<Proof>,
     expires_at: Cell<Option<Timestamp>>,
+    issued_at: Cell<Option<Timestamp>>,
     /// How often it was renewed.
     generation: Cell<u64>,
     renewer: Option<Box<dyn Renewer>>,
@@ -117,6 +120,7 @@ impl Credential {
         let credential = Shared { renewer: Some(renewer), ..Shared::default() };
         credential.proof.replace(Proof::Token(token.text));
         credential.expires_at.set(token.expires_at);
+        credential.issued_at.set(token.issued_at);
         Credential(Rc::new(credential))
     }
 
@@ -124,6 +128,11 @@ impl Credential {
     /// want to [`renew`](Credential::renew) it. It can be refused earlier.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at.get()
+    }
+
+    /// Since when it is good, as far as is known: a new one would last as much longer.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.0.issued_at.get()
     }
 
     /// Whether [`renew`](Credential::renew) can do anything.
@@ -166,6 +175,7 @@ impl Credential {
         *failure = None;
         self.0.proof.replace(Proof::Token(token.text));
         self.0.expires_at.set(token.expires_at);
+        self.0.issued_at.set(token.issued_at);
         self.0.generation.set(generation + 1);
         if let Some((from, to)) = moved {
             http.moved(from, to);
@@ -240,7 +250,7 @@ mod tests {
                 None => {
                     let expires_at = Some(Timestamp::UNIX_EPOCH);
                     let text = format!("token-{}", self.given.get()).into();
-                    Ok(Renewed { token: Token { text, expires_at }, moved: None })
+                    Ok(Renewed { token: Token { text, expires_at, issued_at: None }, moved: None })
                 }
             }
         }

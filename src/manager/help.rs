@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::parsers::{self, about, lines, root};
 use super::{Entry, find, sink};
 use crate::error::{Error, Kind, Result};
+use crate::log::{Log, event};
 use crate::output::{Cell, ListArgs, Table};
 
 /// `help [words]`: one command's help, or the commands that the words begin.
@@ -49,7 +52,13 @@ fn print(text: &str) -> Result<u8> {
 }
 
 /// `--timing`: on stderr, so that data stays data.
-pub fn timings(requests: &[(String, Duration)]) -> Result<()> {
+pub fn timings(log: &Log, requests: &[(String, Duration)]) -> Result<()> {
+    if log.speaks_in_events() {
+        for (request, time) in requests {
+            event("timing", json!({"request": request, "seconds": time.as_secs_f64()}));
+        }
+        return Ok(());
+    }
     let seconds = |time: Duration| Cell::from((time.as_secs_f64() * 1e6).round() / 1e6);
     let mut rows: Vec<Vec<Cell>> =
         requests.iter().map(|(request, time)| vec![Cell::from(request.as_str()), seconds(*time)]).collect();

@@ -88,9 +88,9 @@ impl Shell {
             let event = tokio::select! {
                 event = lines.next() => event,
                 () = self.interrupt.raised() => match self.interrupt.lower() {
-                    Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
-                    _ if self.at_terminal => continue,
-                    _ => return Ok(Signal::Interrupt.exit_code()),
+                    None => continue,
+                    Some(Signal::Interrupt) if self.at_terminal => continue,
+                    Some(signal) => return Ok(signal.exit_code()),
                 },
             };
             let line = match event {
@@ -118,9 +118,9 @@ impl Shell {
             let code = self.line(line).await;
             complete::forget_images();
             match self.interrupt.lower() {
-                Some(Signal::Terminate) => return Ok(Signal::Terminate.exit_code()),
-                Some(Signal::Interrupt) if !self.at_terminal => return Ok(Signal::Interrupt.exit_code()),
-                _ => {}
+                None => {}
+                Some(Signal::Interrupt) if self.at_terminal => {}
+                Some(signal) => return Ok(signal.exit_code()),
             }
             if code != 0 && !self.at_terminal {
                 // Not the line itself: it may have a password in it.
@@ -141,6 +141,8 @@ impl Shell {
 
     /// Runs one line; answers with the exit code that it would have had alone.
     async fn line(&self, line: &str) -> u8 {
+        // What another line asked for was for that one.
+        self.log.speak_in_events(false);
         let Some(words) = shlex::split(line) else {
             return report(&self.log, &Error::usage("a quote is open at the end of the line").into());
         };
@@ -166,7 +168,7 @@ impl Shell {
         let before = ctx.timings().len();
         let outcome = (entry.run)(&matches, &ctx).await;
         if own.timing || self.globals.timing {
-            let _ = help::timings(&ctx.timings()[before..]);
+            let _ = help::timings(&self.log, &ctx.timings()[before..]);
         }
         match outcome {
             Ok(()) => 0,

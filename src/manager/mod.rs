@@ -142,7 +142,7 @@ fn run_of<'a, C: Command>(matches: &'a ArgMatches, ctx: &'a Context) -> Running<
         let command = C::from_arg_matches(matches)?;
         let options = <C::Answer as Answer>::Options::from_arg_matches(matches)?;
         if let Ok(Some(Show::Json)) = matches.try_get_one("progress") {
-            ctx.log().speak_in_events();
+            ctx.log().speak_in_events(true);
         }
         ctx.stream_to(C::Answer::pages(&options, sink()));
         let answer = command.run(ctx).await?;
@@ -229,7 +229,7 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
         let ctx = Rc::new(Context::new(globals.cloud, log.clone(), interrupt.clone()));
         let outcome = (entry.run)(&matches, &ctx).await;
         if timing {
-            help::timings(&ctx.timings()).map_err(plain)?;
+            help::timings(&log, &ctx.timings()).map_err(plain)?;
         }
         match outcome {
             Ok(()) => Ok(0),

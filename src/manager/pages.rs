@@ -82,10 +82,11 @@ fn command_page(parser: clap::Command, name: &str, siblings: Vec<String>) -> std
     Ok((format!("{name}.1"), page.write()))
 }
 
-const EXIT_STATUS: [(&str, &str); 6] = [
+const EXIT_STATUS: [(&str, &str); 7] = [
     ("0", "Everything was done."),
     ("1", "An error, which stderr names; or some of several things failed, and stderr names each."),
     ("2", "The words or options make no sense. Nothing was sent."),
+    ("129", "Ended by SIGHUP, as with Ctrl-C."),
     ("130", "Interrupted with Ctrl-C; what was begun is undone."),
     ("141", "The reader of stdout went away."),
     ("143", "Ended by SIGTERM, as with Ctrl-C."),

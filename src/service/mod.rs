@@ -60,12 +60,16 @@ pub enum Content {
 }
 
 /// What becomes of an image that was created and whose data did not get there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnFailure {
     /// It is deleted.
     Delete,
     /// It stays; the error says how to go on with it.
-    Keep,
+    Keep {
+        /// What the command that goes on must be told of the data once more,
+        /// each option after a space.
+        options: String,
+    },
 }
 
 /// What a service answers by default to what it cannot do; `what` completes

@@ -11,6 +11,8 @@
 //! | `phase` | `what`, `phase`: what is waited for; empty when bytes move again |
 //! | `end` | `what`, `moved`, `total`, `seconds`: nothing moves any more, well or not |
 //! | `note`, `warning`, `error` | `message`, `details`, `hint` |
+//! | `log`, with `-v` and `--debug` | `level` (`info`, `debug`), `message` |
+//! | `timing`, with `--timing` | `request`, `seconds` |
 //!
 //! New keys and events may be added; these stay as they are.
 
@@ -26,6 +28,7 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, Prog
 use serde_json::json;
 
 use crate::log::event;
+use crate::terminal::printable;
 
 /// Counts the bytes of one transfer.
 #[derive(Debug, Default)]
@@ -232,7 +235,7 @@ fn bar(meter: &Meter, label: &str) -> ProgressBar {
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
     set_template(&bar, template);
-    bar.set_message(label.to_owned());
+    bar.set_message(printable(label).into_owned());
     bar
 }
 
@@ -255,7 +258,9 @@ impl Tell for Drawing {
             self.bar.reset_eta();
         }
         let phase = meter.waits_for();
-        self.bar.set_message(if phase.is_empty() { self.label.clone() } else { phase });
+        let words = if phase.is_empty() { &self.label } else { &phase };
+        // Names and phases have the words of others in them.
+        self.bar.set_message(printable(words).into_owned());
     }
 
     fn end(&mut self, _: &Meter) {
@@ -304,7 +309,7 @@ impl Lines {
 
     fn say(&mut self, text: &str) {
         self.last = Instant::now();
-        let _ = writeln!(std::io::stderr(), "{}: {text}", self.label);
+        let _ = writeln!(std::io::stderr(), "{}", printable(&format!("{}: {text}", self.label)));
     }
 }
 

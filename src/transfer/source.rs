@@ -45,7 +45,7 @@ pub enum Given {
 
 /// The bytes: all of them at hand, or flowing.
 pub enum Input {
-    /// A regular file, read from `start` on, at positions of our own: nobody
+    /// A regular file or a block device, read from `start` on, at positions of our own: nobody
     /// who reads it at the same time is disturbed.
     File {
         /// The open file.
@@ -86,7 +86,9 @@ impl Stamp {
     /// That of `file` now.
     pub(super) fn of(file: &File) -> std::io::Result<Self> {
         let meta = file.metadata()?;
-        Ok(Stamp { len: meta.len(), modified: meta.modified().ok() })
+        // What is written to a device leaves no time on its name.
+        let modified = if is_disk(&meta) { None } else { meta.modified().ok() };
+        Ok(Stamp { len: length(file, &meta)?, modified })
     }
 }
 
@@ -156,13 +158,13 @@ impl Data {
             return Err(Error::new(Kind::Io, format!("cannot read `{path}`: it is a directory"))
                 .next("`--file` wants the image file itself"));
         }
-        if meta.is_file() {
-            if meta.len() == 0 {
-                return Err(empty(path, if_empty));
-            }
-            return Data::whole(path, file, 0, meta.len());
+        if meta.is_file() || is_disk(&meta) {
+            return match length(&file, &meta).map_err(cannot)? {
+                0 => Err(empty(path, if_empty)),
+                len => Data::whole(path, file, 0, len),
+            };
         }
-        // A named pipe, a block device, /dev/fd/3: length unknown until read.
+        // A named pipe, /dev/fd/3: length unknown until read.
         Data::pipe(path, Box::new(file))?.ok_or_else(|| empty(path, if_empty))
     }
 
@@ -189,9 +191,10 @@ impl Data {
         }
         let Some(mut file) = duplicate(&stdin) else { return Ok(Given::Nothing) };
         let Ok(meta) = file.metadata() else { return Ok(Given::Nothing) };
-        if meta.is_file() {
+        if meta.is_file() || is_disk(&meta) {
             let start = file.stream_position().unwrap_or_default();
-            return match meta.len().saturating_sub(start) {
+            let len = length(&file, &meta).map_err(|e| Error::io("cannot read `stdin`", &e))?;
+            return match len.saturating_sub(start) {
                 0 => Ok(Given::Empty),
                 len => Data::whole("stdin", file, start, len).map(Given::Data),
             };
@@ -320,6 +323,25 @@ fn duplicate(stdin: &std::io::Stdin) -> Option<File> {
 fn duplicate(stdin: &std::io::Stdin) -> Option<File> {
     use std::os::windows::io::AsHandle;
     stdin.as_handle().try_clone_to_owned().ok().map(File::from)
+}
+
+/// How many bytes a file or a block device has, of which the system says 0.
+fn length(mut file: &File, meta: &std::fs::Metadata) -> std::io::Result<u64> {
+    match is_disk(meta) {
+        true => file.seek(std::io::SeekFrom::End(0)),
+        false => Ok(meta.len()),
+    }
+}
+
+#[cfg(unix)]
+fn is_disk(meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    meta.file_type().is_block_device()
+}
+
+#[cfg(windows)]
+fn is_disk(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 #[cfg(unix)]

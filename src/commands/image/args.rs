@@ -141,9 +141,9 @@ pub struct Progress {
 
 impl Input {
     /// The data; none is an error.
-    pub fn required(&self, ctx: &Context) -> Result<Data> {
+    pub async fn required(&self, ctx: &Context) -> Result<Data> {
         let none = |message| Err(Error::config(message).next("name a file with `--file`, or pipe the data in"));
-        let mut data = match ctx.input(self.file.as_deref(), "name the file that has the image's data")? {
+        let mut data = match ctx.input(self.file.as_deref(), "name the file that has the image's data").await? {
             Given::Data(data) => data,
             Given::Empty => return none("there is no image data: stdin was empty"),
             Given::Nothing => return none("there is no image data"),

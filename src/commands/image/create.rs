@@ -196,7 +196,7 @@ impl Command for Create {
         let fetched = imported || draft.external.is_some();
         let given = match fetched {
             true => Given::Nothing,
-            false => ctx.input(self.file.as_deref(), NO_DATA)?,
+            false => ctx.input(self.file.as_deref(), NO_DATA).await?,
         };
         let was_empty = matches!(given, Given::Empty);
         let mut data = match given {
@@ -263,7 +263,10 @@ impl Command for Create {
             (Some(data), None) => Some(Content::Upload { data, store: self.store.first().cloned() }),
             (None, None) => draft.external.as_ref().map(|_| Content::External),
         };
-        let on_failure = if self.keep_on_failure { OnFailure::Keep } else { OnFailure::Delete };
+        let on_failure = match self.keep_on_failure {
+            true => OnFailure::Keep { options: self.said_of_data() },
+            false => OnFailure::Delete,
+        };
         let created = images.create(&draft, content, on_failure).await;
         drop(bar);
         Ok(view::record(&created?, false))
@@ -363,6 +366,13 @@ impl Create {
         Ok(draft)
     }
 
+    /// The options given that say what the data is, as `image upload` and `image stage` take them.
+    fn said_of_data(&self) -> String {
+        let force = if self.force_format { " --force-format" } else { "" };
+        let size = self.size.map(|size| format!(" --size {size}")).unwrap_or_default();
+        format!("{force}{size}")
+    }
+
     /// What is needed to sign: asked for and tried before anything is created.
     async fn signing(&self, ctx: &Context, data: Option<&Data>) -> Result<Option<Signing>> {
         let (Some(key), Some(certificate)) = (&self.sign_key_path, &self.sign_cert_id) else { return Ok(None) };
@@ -370,7 +380,8 @@ impl Create {
             Error::config("signing needs the image in a file: it is read twice, to sign it and to send it")
                 .next("name the file with `--file`")
         })?;
-        let file = KeyFile::read(key)?;
+        let path = key.clone();
+        let file = ctx.aside(move || KeyFile::read(&path)).await?;
         let passphrase = match (file.is_encrypted(), self.sign_key_passphrase_file.as_deref()) {
             (true, given) => {
                 let prompt = format!("Passphrase of {}: ", printable(key));

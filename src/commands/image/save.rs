@@ -74,7 +74,11 @@ impl Command for Save {
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
         let target = match self.file.as_deref() {
             None | Some("-") => Target::stdout()?,
-            Some(path) => Target::file(path)?,
+            Some(path) => {
+                let path = path.to_owned();
+                // A named pipe waits for its reader.
+                ctx.aside(move || Target::file(&path)).await?
+            }
         };
         let jobs = match &target {
             Target::File(_) => usize::from(self.jobs),
@@ -89,19 +93,30 @@ impl Command for Save {
             (false, true) => Verify::AllowMd5,
             (false, false) => Verify::Required,
         };
-        let certificate = self.verify_certificate.as_deref().map(Certificate::read).transpose()?;
+        let certificate = match self.verify_certificate.clone() {
+            Some(path) => Some(ctx.aside(move || Certificate::read(&path)).await?),
+            None => None,
+        };
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;
         let signature = certificate.map(|certificate| Verifier::new(&image, certificate)).transpose()?;
         if signature.is_none() && signature::is_signed(&image) {
             ctx.note("the image is signed; its signature is not verified without `--verify-certificate`");
         }
-        let meter = Meter::new(image.size());
+        let size = image.size();
+        let meter = Meter::new(size);
         let bar = ctx.progress(&meter, format!("saving {}", self.image), self.progress.how);
         let saved = service
             .download(&image, WriteTo { target, meter, jobs }, verify, signature.as_ref(), &self.store_preference)
             .await;
         drop(bar);
-        Ok(saved?)
+        saved?;
+        if verify == Verify::LengthOnly {
+            ctx.note(&match size {
+                Some(size) => format!("the digest was not verified: only the size, {size} bytes, was compared"),
+                None => "the digest was not verified, and the service names no size to compare".to_owned(),
+            });
+        }
+        Ok(())
     }
 }

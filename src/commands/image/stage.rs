@@ -29,7 +29,7 @@ impl Command for Stage {
     type Answer = ();
 
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
-        let data = self.input.required(ctx)?;
+        let data = self.input.required(ctx).await?;
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;
         if image.status() != "queued" {

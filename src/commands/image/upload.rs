@@ -42,7 +42,7 @@ impl Command for Upload {
     const COLUMNS: &'static [&'static str] = &view::COLUMNS;
 
     async fn run(self, ctx: &Context) -> anyhow::Result<Record> {
-        let mut data = self.input.required(ctx)?;
+        let mut data = self.input.required(ctx).await?;
         data.verify = !self.no_verify;
         let service = ctx.images().await?;
         let image = service.find(&self.image).await?;

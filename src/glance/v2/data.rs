@@ -90,7 +90,7 @@ impl V2 {
                 let image = self.imported(id, &import.method, &[], &wait).await?;
                 match staged.compare(&self.api.http, &image).await {
                     // An import plug-in may have converted the image; then the service's sum is of its own work.
-                    Err(_) if image.disk_format() != created.disk_format() => {
+                    Err(error) if error.kind == Kind::Verification && image.disk_format() != created.disk_format() => {
                         let (was, is) = (created.disk_format().unwrap_or("?"), image.disk_format().unwrap_or("?"));
                         self.api.http.log().note(&format!("the service converted the image from `{was}` to `{is}`"));
                         Ok(image)

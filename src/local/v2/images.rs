@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::fields::{self, time};
+use super::fields;
 use super::{patch, query, schemas};
 use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::aside::aside;
