@@ -320,7 +320,7 @@ mod tests {
     fn columns_are_those_of_the_command() {
         assert_eq!(
             completed("rimg image list -c "),
-            "ID Name Disk Format Container Format Size Checksum Status Visibility Protected Project Hash Algorithm Hash Value Tags"
+            "ID Name Disk Format Container Format Size Checksum Status Visibility Protected Project Hash Algorithm Hash Value Tags Stores"
         );
         assert_eq!(completed("rimg image list --sort-column S"), "Size Status");
         assert_eq!(completed("rimg image show -c s"), "schema size status");

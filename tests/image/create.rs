@@ -586,9 +586,6 @@ fn a_field_of_the_image_is_no_property() {
     for (field, step) in [
         ("name=other", "write it behind `image create`, or use `rimg image set --name`"),
         ("id=1", "`rimg image create --id` gives it to a new image; it never changes"),
-        ("visibility=public", "use `--public`, `--private`, `--community` or `--shared`"),
-        ("owner=o", "use `--project`"),
-        ("disk_format=raw", "use `--disk-format`"),
         ("status=active", "the service sets it itself"),
         ("size=1", "it is that of the data"),
     ] {
@@ -600,4 +597,11 @@ fn a_field_of_the_image_is_no_property() {
     }
     assert_eq!(world.images().requests().len(), before);
     world.run(["image", "set", "i", "--property", "min_disk=5", "--property", "os_hidden=true"]).ok();
+    // But where `openstack` takes a field for a property it is set.
+    let fields = ["--property", "visibility=community", "--property", "disk_format=iso"];
+    let made = world.run(["image", "create", "j", "-f", "json"].into_iter().chain(fields)).ok().json();
+    assert_eq!([&made["visibility"], &made["disk_format"]], ["community", "iso"]);
+    let shown = |name: &str| world.run(["image", "show", name, "-f", "json"]).ok().json();
+    world.run(["image", "set", "j", "--property", "visibility=shared"]).ok();
+    assert_eq!(shown("j")["visibility"], "shared");
 }

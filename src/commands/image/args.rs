@@ -243,6 +243,8 @@ pub fn field_value(key: &str, text: &str) -> Result<Value> {
             "false" | "0" | "no" | "off" => Ok(json!(false)),
             _ => Err(Error::usage(format!("`{key}` must be `true` or `false`, not `{text}`"))),
         },
+        // `openstack` takes these for the fields that they name, and scripts use them so.
+        "container_format" | "disk_format" | "owner" | "visibility" => Ok(json!(text)),
         _ => match FIELDS.iter().find(|(field, _)| *field == key) {
             Some((_, step)) => {
                 Err(Error::usage(format!("`{key}` is a field of the image, not a property")).next(*step))
@@ -320,7 +322,7 @@ mod tests {
         assert_eq!(field_value("min_disk", "5").unwrap(), json!(5));
         assert_eq!(field_value("os_hidden", "True").unwrap(), json!(true));
         assert_eq!(field_value("hw_cpu_cores", "2").unwrap(), json!("2"));
-        assert_eq!(field_value("owner", "x").unwrap_err().next.as_deref(), Some("use `--project`"));
+        assert_eq!(field_value("tags", "x").unwrap_err().next.as_deref(), Some("give each tag with `--tag`"));
         assert_eq!(field_value("min_ram", "x").unwrap_err().message, "`min_ram` must be a whole number, not `x`");
     }
 }

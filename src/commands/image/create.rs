@@ -495,6 +495,10 @@ fn set_field(draft: &mut Draft, key: &str, text: &str) -> Result<()> {
         ("min_ram", Value::Number(number)) => draft.min_ram = number.as_u64(),
         ("protected", Value::Bool(on)) => draft.protected = Some(*on),
         ("os_hidden", Value::Bool(on)) => draft.hidden = Some(*on),
+        ("visibility", _) => draft.visibility = Some(text.to_owned()),
+        ("owner", _) => draft.owner = Some(text.to_owned()),
+        ("disk_format", _) => draft.disk_format = Some(text.to_owned()),
+        ("container_format", _) => draft.container_format = Some(text.to_owned()),
         _ => {
             draft.properties.insert(key.to_owned(), text.to_owned());
         }
@@ -542,7 +546,9 @@ mod tests {
         let command = Create::command();
         let mut seen = 0;
         for arg in command.get_arguments() {
-            let Some(long) = arg.get_long().filter(|long| *long != "help" && !OF_A_VOLUME.contains(long)) else {
+            // A domain is that of the project, which is named.
+            let passed = |long: &&str| matches!(*long, "help" | "project-domain") || OF_A_VOLUME.contains(long);
+            let Some(long) = arg.get_long().filter(|long| !passed(long)) else {
                 continue;
             };
             seen += 1;
