@@ -32,8 +32,10 @@ pub(super) trait Maker {
     /// The image as it stands.
     async fn look(&self, id: &str) -> Result<Image>;
 
-    /// Sees the data of the image through.
-    async fn fill(&self, created: &Image, content: Content) -> Result<Image>;
+    /// Sees the data of the image through. Where the service gives up an image
+    /// whose upload broke, another takes its place, made of the same `draft`:
+    /// `created` then has its ID, also after a failure.
+    async fn fill(&self, created: &mut Image, draft: &Draft, content: Content) -> Result<Image>;
 
     /// Takes the protection from deletion off the image.
     async fn unprotect(&self, id: &str) -> Result<()>;
@@ -51,26 +53,39 @@ pub(super) async fn create(
 ) -> Result<Image> {
     // Chosen here, so that a request that is cut off leaves nothing that cannot be found again.
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let created = match record(maker, draft, &id).await {
+    let mut created = match record(maker, draft, &id).await {
         Ok(created) => created,
         // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
         Err(failure) if draft.id.is_some() || failure.unsent => return Err(failure),
         Err(failure) if may_have_been_done(&failure) => return Err(after(maker, failure, draft, &id, None).await),
         Err(failure) => return Err(after_refusal(maker, failure, draft, &id).await),
     };
-    let Some(content) = content else { return Ok(created) };
-    let resume = (on_failure == OnFailure::Keep).then(|| resume(created.id(), &content));
-    match maker.fill(&created, content).await {
-        Ok(image) => Ok(image),
-        Err(failure) => Err(after(maker, failure, draft, created.id(), resume.as_deref()).await),
+    if draft.owner.is_some() && created.owner() != draft.owner.as_deref() {
+        return Err(after(maker, not_the_owner(&created), draft, created.id(), None).await);
     }
+    let Some(content) = content else { return Ok(created) };
+    let resume = (on_failure == OnFailure::Keep).then(|| resume(&content));
+    match maker.fill(&mut created, draft, content).await {
+        Ok(image) => Ok(image),
+        Err(failure) => {
+            let resume = resume.map(|resume| resume(created.id()));
+            Err(after(maker, failure, draft, created.id(), resume.as_deref()).await)
+        }
+    }
+}
+
+/// That `image` belongs to another project than it was to.
+pub(super) fn not_the_owner(image: &Image) -> Error {
+    let owner = image.owner().unwrap_or("nobody");
+    Error::new(Kind::Forbidden, format!("the service leaves the image `{}` to the project `{owner}`", image.id()))
+        .next("only administrators give images to other projects")
 }
 
 /// Creates the record of an image whose ID is `id`, or the one given in
 /// `draft`. Ours tells what became of a request that got no answer, so the
 /// request can be made again and never makes two images; of one that was
 /// given nobody can say who made the image that has it.
-async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
+pub(super) async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
     let ours = draft.id.is_none();
     let draft = Draft { id: Some(id.to_owned()), ..draft.clone() };
     let http = maker.http().insisting(false);
@@ -144,22 +159,24 @@ async fn after(maker: &dyn Maker, failure: Error, draft: &Draft, id: &str, resum
     }
 }
 
-/// The commands that send the data of the image `id` once more.
-fn resume(id: &str, content: &Content) -> String {
-    let file = |data: Option<&Data>| match data.map(|data| data.name.as_str()) {
-        None | Some("stdin") => "FILE".to_owned(),
-        Some(path) => shlex::try_quote(path).map_or_else(|_| "FILE".to_owned(), Into::into),
+/// The commands that send the data of the image with an ID once more.
+fn resume(content: &Content) -> Box<dyn Fn(&str) -> String> {
+    let file = |data: &Data| match data.name.as_str() {
+        "stdin" => "FILE".to_owned(),
+        path => shlex::try_quote(path).map_or_else(|_| "FILE".to_owned(), Into::into),
     };
     match content {
         Content::Upload { data, store } => {
             let store = store.as_ref().map(|store| format!(" --store {store}")).unwrap_or_default();
-            format!("rimg image upload {id} --file {}{store}", file(Some(data)))
+            let file = file(data);
+            Box::new(move |id| format!("rimg image upload {id} --file {file}{store}"))
         }
         Content::Import { data: Some(data), .. } => {
-            format!("rimg image stage {id} --file {} && rimg image import {id}", file(Some(data)))
+            let file = file(data);
+            Box::new(move |id| format!("rimg image stage {id} --file {file} && rimg image import {id}"))
         }
-        Content::Import { data: None, .. } => format!("rimg image import {id}"),
-        Content::External => format!("rimg image show {id}"),
+        Content::Import { data: None, .. } => Box::new(|id| format!("rimg image import {id}")),
+        Content::External => Box::new(|id| format!("rimg image show {id}")),
     }
 }
 

@@ -231,7 +231,8 @@ impl Command for List {
             Some(image) => Some(service.find(image).await?.id().to_owned()),
             None => None,
         };
-        let wanted: BTreeMap<String, String> = self.properties.iter().cloned().collect();
+        let wanted: BTreeMap<String, String> =
+            self.properties.iter().map(|(key, value)| (service.kept_as(key), value.clone())).collect();
         // The service compares custom properties; of typed fields it expects
         // other spellings than users know, so those are compared here.
         let by_service = wanted.iter().filter(|(key, _)| !QUERY_WORDS.contains(&key.as_str()) && !is_field(key));

@@ -69,7 +69,8 @@ impl Command for Unset {
         for tag in &self.tags {
             match service.remove_tag(image.id(), tag).await {
                 Ok(()) => {}
-                Err(error) if error.kind == Kind::Interrupted => return Err(error.into()),
+                // What the API does not have at all is said before anything is changed.
+                Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Unsupported) => return Err(error.into()),
                 Err(error) => {
                     failed_tags += 1;
                     let message = match error.kind {
@@ -91,7 +92,9 @@ impl Command for Unset {
                 key if PERMANENT.contains(&key.as_str()) => {
                     format!("`{key}` belongs to every image and cannot be removed")
                 }
-                key if !image.fields.contains_key(key) => format!("the image has no property `{key}`"),
+                key if ![key, &service.kept_as(key)].iter().any(|name| image.fields.contains_key(*name)) => {
+                    format!("the image has no property `{key}`")
+                }
                 key => {
                     if !changes.remove.contains(key) {
                         changes.remove.push(key.clone());

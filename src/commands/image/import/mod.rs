@@ -73,6 +73,7 @@ impl Command for Import {
             _ => {}
         }
         let service = ctx.images().await?;
+        service.can_import()?;
         let image = service.find(&image).await?;
         ready(&image, &import.method)?;
         order::check(service, &import).await?;
