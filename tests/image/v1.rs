@@ -391,8 +391,8 @@ fn a_create_whose_upload_breaks_begins_anew() {
         );
         world.run(["image", "show", &name]).code(1);
         // Kept, it takes no data any more.
-        let kept = world.run([&create[..], &["--id", &crate::support::random_uuid(), "--keep-on-failure"]].concat());
-        let id = shown(world, &name)["id"].as_str().unwrap().to_owned();
+        let id = crate::support::random_uuid();
+        let kept = world.run([&create[..], &["--id", &id, "--keep-on-failure"]].concat());
         let anew = format!("hint: delete it with `rimg image delete {id}` and create it again\n");
         kept.code(1).stderr_has(&format!("  the image `{id}` is kept: it is `killed`\n{anew}"));
         world.run(["image", "delete", &id]).ok();
