@@ -34,7 +34,7 @@ import tempfile
 import uuid
 from xml.sax.saxutils import escape
 
-from measure import api, measure, sign_in
+from measure import api, beside, measure, sign_in
 
 project = pathlib.Path(__file__).resolve().parent.parent
 GROUPS = ["start", "commands", "glance", "wire", "limited"]
@@ -69,8 +69,7 @@ openstack, glance = (str(cloud / f"venv-clients/bin/{name}") for name in ("opens
 work = pathlib.Path(tempfile.mkdtemp(prefix="rimg-bench-", dir=project / "target"))
 on_glance = clean | {"OS_CLIENT_CONFIG_FILE": str(cloud / "clouds.yaml"), "OS_CLOUD": "devstack", "HOME": str(work)}
 
-auth_url = (cloud / "clouds.yaml").read_text().split("auth_url:")[1].split()[0]
-for_glance = clean | {"HOME": str(work), "OS_AUTH_URL": auth_url, "OS_USERNAME": "demo", "OS_PASSWORD": "secret",
+for_glance = clean | {"HOME": str(work), "OS_AUTH_URL": beside.auth_url(cloud / "clouds.yaml"), "OS_USERNAME": "demo", "OS_PASSWORD": "secret",
                       "OS_PROJECT_NAME": "demo", "OS_USER_DOMAIN_ID": "default", "OS_PROJECT_DOMAIN_ID": "default"}
 
 

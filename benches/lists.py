@@ -22,10 +22,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 
-from measure import measure, sign_in
+from measure import beside, measure, sign_in
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("dir", type=pathlib.Path)
@@ -36,10 +35,8 @@ options = parser.parse_args()
 cloud, rimg = options.dir.resolve(), str(options.rimg.resolve())
 openstack = str(cloud / "venv-clients/bin/openstack")
 clean = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "RIMG_"))}
-SERVE = """region: RegionOne
-projects: [{name: demo}]
-users: [{name: demo, password: secret, roles: [{project: demo, roles: [member]}]}]
-"""
+SERVE = {"region": "RegionOne", "projects": [{"name": "demo"}], "users": [
+    {"name": "demo", "password": "secret", "roles": [{"project": "demo", "roles": ["member"]}]}]}
 
 
 def fill(database, project, moment):
@@ -63,20 +60,11 @@ def fill(database, project, moment):
 
 def serve(stack, work):
     """Starts `rimg serve`: its clouds.yaml."""
-    (work / "serve.yaml").write_text(SERVE)
-    command = [rimg, "-q", "serve", "--listen", "127.0.0.1:0", "--data-dir", work / "data",
-               "--config", work / "serve.yaml", "--write-clouds-yaml", work / "written.yaml"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=clean | {"HOME": str(work)})
+    process, written = beside.serve(rimg, work, SERVE, "-q", stdout=subprocess.DEVNULL, env=clean | {"HOME": str(work)})
     stack.callback(process.wait)
     stack.callback(process.terminate)
-    while not (work / "written.yaml").exists():
-        if process.poll() is not None:
-            raise SystemExit("benches/lists.py: `rimg serve` does not start")
-        time.sleep(0.02)
-    lines = (work / "written.yaml").read_text().splitlines()
-    [auth_url] = {line.split()[1].strip('"') for line in lines if line.strip().startswith("auth_url:")}
     clouds = work / "clouds.yaml"
-    clouds.write_text(f"clouds:\n  devstack:\n    region_name: RegionOne\n    auth:\n      auth_url: {auth_url}\n"
+    clouds.write_text(f"clouds:\n  devstack:\n    region_name: RegionOne\n    auth:\n      auth_url: {beside.auth_url(written)}\n"
                       "      username: demo\n      password: secret\n      project_name: demo\n"
                       "      user_domain_id: default\n      project_domain_id: default\n")
     return clouds

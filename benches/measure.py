@@ -4,8 +4,12 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 import urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests/cloud"))
+import beside  # noqa: E402
 
 
 def measure(command, environment, work):
@@ -40,13 +44,6 @@ def api(method, url, token=None, document=None):
 
 
 def sign_in(clouds):
-    """A token of demo on the cloud `devstack` of this clouds.yaml, where its Glance is, and the project's ID."""
-    entry = clouds.read_text().split("  devstack:")[1]
-    auth_url = entry.split("auth_url:")[1].split()[0]
-    user = {"name": "demo", "domain": {"id": "default"}, "password": "secret"}
-    project = {"project": {"name": "demo", "domain": {"id": "default"}}}
-    headers, body = api("POST", f"{auth_url}/auth/tokens", document={
-        "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": project}})
-    [glance] = {endpoint["url"] for service in body["token"]["catalog"] if service["type"] == "image"
-                for endpoint in service["endpoints"] if endpoint["interface"] == "public"}
-    return headers["X-Subject-Token"], glance, body["token"]["project"]["id"]
+    """A token of demo on the cloud of this clouds.yaml, where its Glance is, and the project's ID."""
+    token, said = beside.sign_in(beside.auth_url(clouds), "demo")
+    return token, beside.image_url(said), said["token"]["project"]["id"]

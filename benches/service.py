@@ -24,7 +24,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -35,6 +34,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+
+from measure import beside
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("dir", type=pathlib.Path, help="a running cloud of tests/cloud/up")
@@ -63,15 +64,8 @@ class Service:
 
     def __init__(self, auth_url, pid):
         self.pid = pid
-        password = {"user": {"name": "demo", "domain": {"id": "default"}, "password": "secret"}}
-        scope = {"project": {"name": "demo", "domain": {"id": "default"}}}
-        identity = {"methods": ["password"], "password": password}
-        self.token = None
-        headers, body = self.api("POST", f"{auth_url}/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
-        self.token = headers["X-Subject-Token"]
-        self.project = body["token"]["project"]["id"]
-        [self.url] = {endpoint["url"].rstrip("/") for service in body["token"]["catalog"] if service["type"] == "image"
-                      for endpoint in service["endpoints"] if endpoint["interface"] == "public"}
+        self.token, said = beside.sign_in(auth_url, "demo")
+        self.project, self.url = said["token"]["project"]["id"], beside.image_url(said)
 
     def api(self, method, url, document=None):
         """One request: the answer's headers and what its JSON says."""
@@ -112,12 +106,6 @@ class Service:
         return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def answers(url):
     """Waits until somebody answers there."""
     for _ in range(200):
@@ -133,21 +121,19 @@ def answers(url):
 
 def start_rimg(stack, work):
     """`rimg serve` with its request log on, as it is by default."""
-    config, log, port = work / "serve.yaml", stack.enter_context(open(work / "serve.log", "wb")), free_port()
-    config.write_text("projects:\n- name: demo\nusers:\n- name: demo\n  password: secret\n"
-                      "  roles:\n  - {project: demo, roles: [member]}\n")
-    command = [rimg, "serve", "--listen", f"127.0.0.1:{port}", "--data-dir", work / "data", "--config", config]
+    log = stack.enter_context(open(work / "serve.log", "wb"))
+    config = {"projects": [{"name": "demo"}], "users": [
+        {"name": "demo", "password": "secret", "roles": [{"project": "demo", "roles": ["member"]}]}]}
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "RIMG_"))}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean | {"HOME": str(work)})
+    process, clouds = beside.serve(rimg, work, config, stdout=log, stderr=log, env=clean | {"HOME": str(work)})
     stack.callback(process.wait)
     stack.callback(process.terminate)
-    answers(f"http://127.0.0.1:{port}/")
-    return Service(f"http://127.0.0.1:{port}/identity/v3", process.pid)
+    return Service(beside.auth_url(clouds), process.pid)
 
 
 def start_nginx(stack, work):
     """nginx as a file server: its address."""
-    port, config = free_port(), work / "nginx.conf"
+    port, config = beside.free_port(), work / "nginx.conf"
     paths = "".join(f"{name}_temp_path {work}/nginx-{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     # As root it would give its workers to a user who may not read our directory.
     user = "user root;\n" if os.geteuid() == 0 else ""

@@ -14,12 +14,12 @@ use crate::cinder;
 use crate::cloud::{self, Flags, Session, Surroundings};
 use crate::error::{Error, Kind, Result};
 use crate::glance;
-use crate::http::{self, Http, Retries, Settings};
-use crate::interrupt::Interrupt;
+use crate::http::{Http, Retries, Settings, Tls};
+use crate::interrupt::{self, Interrupt};
 use crate::local;
 use crate::log::Log;
 use crate::output::{Pages, Table};
-use crate::service::{ImageService, VolumeService};
+use crate::service::{ImageService, Version, VolumeService};
 use crate::terminal;
 use crate::transfer::{Bar, Data, Meter, Show, Style};
 
@@ -40,7 +40,7 @@ pub struct Offered {
     /// `public`, `internal`, `admin`; none where there is one for all.
     pub interface: Option<String>,
     /// The version.
-    pub version: glance::Version,
+    pub version: Version,
 }
 
 /// How long a text may be that a command is given, in bytes.
@@ -224,9 +224,7 @@ impl Context {
 
     /// Does long work on a thread of its own, so that Ctrl-C is heard meanwhile.
     pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || done.send(work()));
-        self.interrupt.or(async { outcome.await.unwrap_or_else(|_| Err(Error::interrupted())) }).await
+        self.interrupt.or(interrupt::aside(work)).await
     }
 
     /// Shows how far `meter` is until the answer is dropped. `asked` is the
@@ -328,11 +326,10 @@ impl Context {
         let limits = config.api_timeout()?;
         let service = config.for_service("image")?;
         let defaults = Settings::default();
-        let cloud::Tls { verify, cacert, cert, key } = config.tls()?;
         let tls = match config.built_in {
             // There is none on the way to ourselves, and reading the authorities takes longer than the rest.
-            true => http::Tls { verify: false, ..http::Tls::default() },
-            false => http::Tls { verify, ca: cacert, cert, key },
+            true => Tls { verify: false, ..Tls::default() },
+            false => config.tls()?,
         };
         let settings = Settings {
             tls,

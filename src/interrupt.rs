@@ -37,6 +37,14 @@ pub struct Interrupt {
     heard: Arc<watch::Sender<Option<Signal>>>,
 }
 
+/// Does long work on a thread of its own, so that it can be waited for like any
+/// other, and interrupted.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || done.send(work()));
+    outcome.await.unwrap_or_else(|_| Err(Error::interrupted()))
+}
+
 impl Interrupt {
     /// Listens for SIGINT and SIGTERM from now on. Needs a running runtime.
     pub fn listen() -> Result<Self> {

@@ -4,9 +4,11 @@
 //!
 //! ```text
 //! main -> manager -> commands -> service <- glance -> http -> the cloud
-//!            |          |                      ^
-//!            |          +-> context -> cloud --+   (sign in: who and where)
-//!            |                 +--> local          (a cloud of one's own)
+//!            |          |                      ^  ^
+//!            |          +-> context -> cloud --+  |   (sign in: who and where)
+//!            |                 +-----> glance ----+   (connected on first use)
+//!            |                 +-----> cinder         (volumes, for what comes out of them)
+//!            |                 +-----> local          (a cloud of one's own)
 //!            +-> output (rows and cells to text)
 //! ```
 //!
@@ -26,6 +28,10 @@
 //! | [`signature`] | signatures over image data |
 //! | [`output`] | records and tables, and the writers |
 //! | [`http`] | the one room that names the HTTP client |
+//! | [`terminal`] | what may be shown on a terminal, and what is asked on it |
+//! | [`log`] | what is said on stderr and in the log file |
+//! | [`interrupt`] | Ctrl-C and SIGTERM |
+//! | [`error`] | what went wrong, and the next step |
 
 pub mod cinder;
 pub mod cloud;

@@ -90,13 +90,15 @@ pub fn restore(mode: Option<rustix::termios::Termios>) {
     }
 }
 
+/// How the terminal was: not known here.
 #[cfg(not(unix))]
-fn mode() -> Option<()> {
+pub fn mode() -> Option<()> {
     None
 }
 
 #[cfg(not(unix))]
 fn hide(_: Option<&()>) {}
 
+/// Leaves the terminal as it is.
 #[cfg(not(unix))]
-fn restore(_: Option<()>) {}
+pub fn restore(_: Option<()>) {}

@@ -1,11 +1,13 @@
 //! The cloud `local`: rimg on a machine with nothing else.
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::run::Running;
 use crate::support::{Run, Stdin, World};
 
 /// A world without any cloud configured.
@@ -98,17 +100,23 @@ fn several_at_once_share_it() {
     assert_eq!(listed, names);
 }
 
-#[test]
-fn what_is_interrupted_leaves_nothing() {
-    let world = bare();
+/// A create whose data has begun to come, and the store where it does.
+fn uploading(world: &World) -> (Running, PathBuf) {
     let slow = Stdin::Slow { pieces: vec![vec![1; 1 << 20]; 100], pause: Duration::from_millis(100) };
-    let running = local(&world, &CREATE).stdin(slow).start();
+    let running = local(world, &CREATE).stdin(slow).start();
     let store = world.home.join(".local/share/rimg/local/stores/local");
     let started = std::time::Instant::now();
     while fs::read_dir(&store).map_or(0, |found| found.count()) == 0 {
         assert!(started.elapsed() < Duration::from_secs(20), "no data came");
         thread::sleep(Duration::from_millis(10));
     }
+    (running, store)
+}
+
+#[test]
+fn what_is_interrupted_leaves_nothing() {
+    let world = bare();
+    let (running, store) = uploading(&world);
     running.signal("INT");
     running.wait().code(130);
     assert_eq!(fs::read_dir(store).unwrap().count(), 0);
@@ -118,14 +126,7 @@ fn what_is_interrupted_leaves_nothing() {
 #[test]
 fn what_was_killed_is_swept_up_by_the_next() {
     let world = bare();
-    let slow = Stdin::Slow { pieces: vec![vec![1; 1 << 20]; 100], pause: Duration::from_millis(100) };
-    let running = local(&world, &CREATE).stdin(slow).start();
-    let store = world.home.join(".local/share/rimg/local/stores/local");
-    let started = std::time::Instant::now();
-    while fs::read_dir(&store).map_or(0, |found| found.count()) == 0 {
-        assert!(started.elapsed() < Duration::from_secs(20), "no data came");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let (running, store) = uploading(&world);
     running.signal("KILL");
     drop(running);
     let listed = local(&world, &["image", "list", "-f", "json"]).run();

@@ -1,15 +1,13 @@
 //! What can go wrong between rimg and a cloud, and what is said of it.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::http::Server;
+use crate::support::http::{Server, babbler};
 use crate::support::{Answer, Outcome, World, each_service};
 
 const LIST: [&str; 4] = ["image", "list", "-f", "json"];
@@ -239,18 +237,6 @@ fn a_host_that_cannot_be() {
     let url = format!("http://{}.invalid/v3", "a".repeat(64));
     let outcome = world.run(LIST.iter().chain(&["--os-auth-url", &url]));
     outcome.code(1).stderr_has(&format!("error: cannot reach `{}`: ", url.trim_end_matches("/v3")));
-}
-
-/// A server that says this to everybody, whatever they say.
-fn babbler(words: &'static [u8]) -> (String, thread::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let talking = thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let _ = client.read(&mut [0; 4096]);
-        let _ = client.write_all(words);
-    });
-    (url, talking)
 }
 
 #[test]

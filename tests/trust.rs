@@ -9,7 +9,7 @@ use std::thread;
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::support::http::Server;
+use crate::support::http::{Server, babbler};
 use crate::support::{Answer, Outcome, Proxy, Run, Tls, World};
 
 const LIST: [&str; 4] = ["image", "list", "-f", "json"];
@@ -301,14 +301,8 @@ fn no_proxy_goes_straight() {
 
 /// A proxy that gives everybody this answer, once.
 fn unwilling(words: &'static [u8]) -> (String, thread::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://boss:hunter2@{}", listener.local_addr().unwrap());
-    let talking = thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let _ = client.read(&mut [0; 4096]);
-        let _ = client.write_all(words);
-    });
-    (url, talking)
+    let (url, talking) = babbler(words);
+    (url.replace("://", "://boss:hunter2@"), talking)
 }
 
 #[test]

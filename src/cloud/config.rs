@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::options::is_secret;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
+use crate::http::Tls;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,19 +141,6 @@ impl Interface {
     }
 }
 
-/// How to check the server, and what to show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// Whether the server's certificate must be valid.
-    pub verify: bool,
-    /// PEM file of the authorities to trust instead of the system's.
-    pub cacert: Option<PathBuf>,
-    /// PEM file of the client certificate.
-    pub cert: Option<PathBuf>,
-    /// PEM file of its private key, unless that is in `cert`.
-    pub key: Option<PathBuf>,
-}
-
 /// The settings that apply to one service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceConfig {
@@ -223,17 +211,17 @@ impl CloudConfig {
     /// Whether certificates are checked, and which to use.
     pub fn tls(&self) -> Result<Tls> {
         let file = |key: &str| self.setting(key).map(|path| self.path(path));
-        let mut cacert = file("cacert");
+        let mut ca = file("cacert");
         let verify = match self.truth("verify") {
             Ok(verify) => verify.unwrap_or(true),
             // requests takes the path of a CA bundle here, and files rely on it.
             Err(_) => {
-                cacert = cacert.or_else(|| file("verify"));
+                ca = ca.or_else(|| file("verify"));
                 true
             }
         };
         let verify = verify && !self.truth("insecure")?.unwrap_or(false);
-        Ok(Tls { verify, cacert, cert: file("cert"), key: file("key") })
+        Ok(Tls { verify, ca, cert: file("cert"), key: file("key") })
     }
 
     /// Which endpoints to take from the catalog, the best first.

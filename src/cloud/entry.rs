@@ -57,8 +57,9 @@ fn scalar(text: &str) -> String {
 
 /// Writes `entries` into the clouds.yaml at `path`, in place of those of the
 /// same names; the file is made if need be, and only its owner can read it
-/// afterwards. `keep` is asked to complete an entry from the one it replaces.
-pub fn add(path: &Path, entries: &mut [Entry], keep: impl Fn(&mut Entry, &Value)) -> Result<()> {
+/// afterwards. `keep` is asked to complete an entry from the one it replaces;
+/// `otherwise` is the next step where the file is written so that nothing can be added.
+pub fn add(path: &Path, entries: &mut [Entry], keep: impl Fn(&mut Entry, &Value), otherwise: &str) -> Result<()> {
     let bytes = files::read(path)?.unwrap_or_default();
     let before = files::parse(path, &bytes)?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
@@ -70,9 +71,9 @@ pub fn add(path: &Path, entries: &mut [Entry], keep: impl Fn(&mut Entry, &Value)
     }
     let after = files::parse(path, text.as_bytes());
     if !after.is_ok_and(|after| meant(&before, entries) == Value::Object(after)) {
-        let lines = entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>().join(", ");
-        return Err(Error::config(format!("`{}` is written in a way that rimg cannot add to", path.display()))
-            .next(format!("start without --write-clouds-yaml, and add what is shown then ({lines}) by hand")));
+        return Err(
+            Error::config(format!("`{}` is written in a way that rimg cannot add to", path.display())).next(otherwise)
+        );
     }
     replace(path, text.as_bytes())
 }
@@ -165,7 +166,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("clouds.yaml");
         std::fs::write(&path, text).unwrap();
-        let done = add(&path, &mut [entry()], |_, _| {});
+        let done = add(&path, &mut [entry()], |_, _| {}, "add it by hand");
         let after = std::fs::read_to_string(&path).unwrap();
         match done {
             Ok(()) => Ok(after),
@@ -217,7 +218,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/clouds.yaml");
-        add(&path, &mut [entry()], |_, _| {}).unwrap();
+        add(&path, &mut [entry()], |_, _| {}, "add it by hand").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

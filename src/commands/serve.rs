@@ -20,7 +20,7 @@ use crate::local::identity::directory::{Directory, Scope};
 use crate::local::identity::made::Made;
 use crate::local::identity::password::{self, Hash};
 use crate::local::identity::{Keystone, ROOT};
-use crate::local::{self, Catalogue, Logged, Service};
+use crate::local::{self, Logged, MetadefFiles, Service};
 use crate::manager::Command;
 
 /// Glance's own port.
@@ -130,7 +130,7 @@ impl Command for Serve {
                 .next("change the password there")
                 .into());
         }
-        let metadefs = config.metadefs.as_deref().map(Catalogue::read).transpose()?;
+        let metadefs = config.metadefs.as_deref().map(MetadefFiles::read).transpose()?;
         // Before anything is made or swept: there may be another one running.
         let listener = TcpListener::bind(self.listen).map_err(|e| cannot_listen(self.listen, &e))?;
         let data_dir = match self.data_dir {
@@ -182,7 +182,10 @@ impl Command for Serve {
         }
         let keep = |entry: &mut cloud::Entry, old: &Value| keep_password(entry, old, &hashes);
         if let Some(path) = &self.write_clouds_yaml {
-            cloud::add(path, &mut entries, keep)?;
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            let otherwise =
+                format!("start without --write-clouds-yaml, and add what is shown then ({}) by hand", names.join(", "));
+            cloud::add(path, &mut entries, keep, &otherwise)?;
             let names: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
             ctx.note(&format!("wrote {} to `{}`", names.join(", "), path.display()));
         }

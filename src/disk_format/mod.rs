@@ -160,6 +160,7 @@ pub struct Inspection {
     pub unchecked: bool,
 }
 
+#[cfg(test)]
 impl Inspection {
     /// Whether all that matters was seen; always so for a file.
     pub fn is_conclusive(&self) -> bool {

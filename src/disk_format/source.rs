@@ -45,6 +45,7 @@ pub(super) struct Whole<R> {
 }
 
 impl<R: Read + Seek> Whole<R> {
+    /// All of what `reader` has.
     pub fn new(mut reader: R) -> io::Result<Self> {
         let length = reader.seek(SeekFrom::End(0))?;
         Ok(Whole { reader, length })
@@ -71,6 +72,7 @@ impl<R: Read + Seek> Source for Whole<R> {
 
 /// The first bytes of a stream that cannot be rewound.
 pub(super) struct Prefix<'a> {
+    /// The bytes, from the first.
     pub bytes: &'a [u8],
     /// The stream has no more than these bytes.
     pub ended: bool,

@@ -10,6 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Credential, Http, Request};
 use crate::image::Image;
 
+/// Statuses that may be better next time (RFC 9110, section 15.6; RFC 6585, section 4).
+pub(super) const PASSING: [u16; 6] = [408, 429, 500, 502, 503, 504];
+
 /// Where requests go, and who asks.
 pub(super) struct Api {
     /// The client.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::create::Maker;
+use super::maker::Maker;
 use crate::error::{Error, Kind, Result};
 
 /// How long cleaning up after a failure may take.

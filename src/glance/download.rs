@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use super::fetch::Fetch;
+use super::fetch::{Fetch, corrupt_copy};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Http, Request};
 use crate::image::Image;
@@ -235,17 +235,6 @@ fn expected_sum(image: &Image, verify: Verify) -> Result<Option<(Algorithm, Stri
         )
         .next("`--no-verify` saves it all the same, checked by its length only")),
     }
-}
-
-/// The image of this ID has nothing to download.
-pub(super) fn no_data(id: &str) -> Error {
-    Error::new(Kind::Conflict, format!("the service sends no data of image `{id}`"))
-}
-
-/// What arrived is not what it should be.
-pub(super) fn corrupt_copy(what: String) -> Error {
-    Error::new(Kind::Verification, format!("the data arrived damaged: {what}"))
-        .next("try again; if it stays, ask who runs the cloud about its storage")
 }
 
 #[cfg(test)]

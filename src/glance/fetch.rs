@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderValue, StatusCode};
 
-use super::upload::PASSING;
+use super::api::PASSING;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request, Tries};
 use crate::transfer::{Meter, Ranges, Receiver};
@@ -183,10 +183,10 @@ impl Fetch<'_> {
             // The whole, wherever we are: pass over what is there. Of several jobs, one does that.
             StatusCode::OK if end.is_some() => return Err(Failed::NotThisRange),
             StatusCode::OK => (0, self.whole(&answer)?),
-            StatusCode::NO_CONTENT => return Err(Failed::Finally(super::download::no_data(self.name))),
+            StatusCode::NO_CONTENT => return Err(Failed::Finally(no_data(self.name))),
             status if status.is_success() => {
                 let what = format!("the service answered HTTP {} where HTTP 200 was wanted", status.as_u16());
-                return Err(Failed::Finally(super::download::corrupt_copy(what)));
+                return Err(Failed::Finally(corrupt_copy(what)));
             }
             _ => {
                 let Err(error) = answer.ok().await else { return Err(Failed::NotThisRange) };
@@ -203,7 +203,7 @@ impl Fetch<'_> {
             let next = place + piece.len() as u64;
             if let Some(end) = end.filter(|&end| next > end) {
                 let what = format!("more than the {end} bytes that it has arrived");
-                return Err(Failed::Finally(super::download::corrupt_copy(what)));
+                return Err(Failed::Finally(corrupt_copy(what)));
             }
             // A byte is taken once: the digest may have read it by now, so it must stay as it is.
             let missing = taken.borrow().gaps(place, next);
@@ -242,9 +242,9 @@ impl Fetch<'_> {
     /// The end of what a 200 brings, if that is told.
     fn whole(&self, answer: &Answer) -> std::result::Result<Option<u64>, Failed> {
         match (answer.length(), self.size) {
-            (Some(announced), Some(size)) if announced != size => Err(Failed::Finally(super::download::corrupt_copy(
-                format!("the service sends {announced} bytes of an image of {size}"),
-            ))),
+            (Some(announced), Some(size)) if announced != size => {
+                Err(Failed::Finally(corrupt_copy(format!("the service sends {announced} bytes of an image of {size}"))))
+            }
             (announced, size) => Ok(announced.or(size)),
         }
     }
@@ -264,6 +264,17 @@ fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     };
     let sound = first <= last && total.is_none_or(|total| last < total);
     (unit.eq_ignore_ascii_case("bytes") && sound).then_some((first, last, total))
+}
+
+/// The image of this ID has nothing to download.
+pub(super) fn no_data(id: &str) -> Error {
+    Error::new(Kind::Conflict, format!("the service sends no data of image `{id}`"))
+}
+
+/// What arrived is not what it should be.
+pub(super) fn corrupt_copy(what: String) -> Error {
+    Error::new(Kind::Verification, format!("the data arrived damaged: {what}"))
+        .next("try again; if it stays, ask who runs the cloud about its storage")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod cleanup;
 mod create;
 mod download;
 mod fetch;
+mod maker;
 mod upload;
 mod v1;
 mod v2;
@@ -17,7 +18,7 @@ use api::Api;
 
 use crate::error::{Error, Kind, Result};
 use crate::http::{Credential, Http, Request};
-use crate::service::ImageService;
+use crate::service::{ImageService, Version};
 
 /// Where an image service is, and who asks.
 #[derive(Debug, Clone)]
@@ -106,17 +107,6 @@ async fn offered(http: &Http, url: &Url) -> Result<String> {
     };
     let best = versions.iter().find(|version| version.id.starts_with("v2")).or(versions.first());
     Ok(best.map_or_else(|| "v2".to_owned(), |version| version.id.clone()))
-}
-
-/// A version of the API that a service offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// `v2.9`
-    pub id: String,
-    /// `CURRENT`, `SUPPORTED`, `DEPRECATED`, `EXPERIMENTAL`
-    pub status: String,
-    /// Where it is.
-    pub url: String,
 }
 
 /// The versions that the service at `url` lists, in its order.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::api::Api;
+use super::api::{Api, PASSING};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Http, Request, Tries, spoken};
 use crate::image::Image;
@@ -22,9 +22,6 @@ const RESENDS: u32 = 3;
 /// How often in a row looking at the image may fail where the configuration
 /// does not say: this moves no data, so it may outlast a restart of the service.
 const LOOKS: u32 = 6;
-
-/// Statuses that may be better next time (RFC 9110, section 15.6; RFC 6585, section 4).
-pub(super) const PASSING: [u16; 6] = [408, 429, 500, 502, 503, 504];
 
 /// How often a token may expire under way.
 const RENEWALS: u32 = 2;

@@ -5,35 +5,37 @@
 //! that take no secret to another host, a trace with secrets masked, and the
 //! translation of statuses and broken connections into [`Error`]s.
 
+mod answer;
 mod credential;
 mod failure;
+mod redirect;
+mod request;
 mod retry;
 mod tls;
+mod trace;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::Value;
+use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
+pub use answer::Answer;
 pub use credential::{Credential, Renewed, Renewer, Token};
+pub use request::Request;
 pub use retry::{Next, Retries, Tries, spoken};
 pub use tls::Tls;
+pub use trace::shown_url;
 
 use crate::error::{Error, Kind, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::log::{Level, Log};
-use crate::transfer::{Meter, Outbody};
-
-/// The largest answer that is read as a document, in bytes: a page of 1,000
-/// images with 128 properties each stays well below it.
-const DOCUMENT_LIMIT: usize = 64 * 1024 * 1024;
+use crate::transfer::Meter;
+use redirect::{drop_secrets, same_service};
+use request::Payload;
+use trace::shown_headers;
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
@@ -70,116 +72,6 @@ impl Default for Settings {
             retries: Retries::default(),
         }
     }
-}
-
-/// A request to be sent.
-pub struct Request {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Payload,
-    credential: Option<Credential>,
-    secret: bool,
-}
-
-enum Payload {
-    Nothing,
-    Document(Vec<u8>),
-    Data(Outbody, Arc<Meter>),
-}
-
-impl Request {
-    /// A request without a body.
-    pub fn new(method: Method, url: Url) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Request { method, url, headers, body: Payload::Nothing, credential: None, secret: false }
-    }
-
-    /// A GET of `url`.
-    pub fn get(url: Url) -> Self {
-        Request::new(Method::GET, url)
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
-    }
-
-    /// Adds headers.
-    #[must_use]
-    pub fn headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
-        self.headers.extend(headers);
-        self
-    }
-
-    /// Shows who asks. When that is refused (401) it is renewed and the request
-    /// sent again, once, unless its body streams by.
-    #[must_use]
-    pub fn credential(mut self, credential: &Credential) -> Self {
-        self.credential = Some(credential.clone());
-        self
-    }
-
-    /// Sends `document` as JSON.
-    #[must_use]
-    pub fn json(mut self, document: &Value) -> Self {
-        self.body = Payload::Document(document.to_string().into_bytes());
-        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self
-    }
-
-    /// Streams image data, counted by `meter`.
-    #[must_use]
-    pub fn data(mut self, body: Outbody, meter: Arc<Meter>) -> Self {
-        self.body = Payload::Data(body, meter);
-        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        self
-    }
-
-    /// Where it goes.
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The same request once more; image data cannot be had a second time.
-    fn again(&self) -> Option<Request> {
-        let body = match &self.body {
-            Payload::Nothing => Payload::Nothing,
-            Payload::Document(bytes) => Payload::Document(bytes.clone()),
-            Payload::Data(..) => return None,
-        };
-        let Request { method, url, headers, credential, secret, .. } = self;
-        Some(Request {
-            method: method.clone(),
-            url: url.clone(),
-            headers: headers.clone(),
-            body,
-            credential: credential.clone(),
-            secret: *secret,
-        })
-    }
-
-    /// Keeps bodies and headers of this exchange out of the trace altogether.
-    #[must_use]
-    pub fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-}
-
-/// The service's answer, its body not yet read.
-#[derive(Debug)]
-pub struct Answer {
-    inner: reqwest::Response,
-    stall_limit: Duration,
-    interrupt: Option<Interrupt>,
-    log: Log,
-    secret: bool,
-    /// What to do about a 401.
-    advice: Option<&'static str>,
 }
 
 /// The HTTP client of one run. Cheap to clone; connections are made on first use.
@@ -287,9 +179,7 @@ impl Http {
 
     /// Does long work on a thread of its own, unless interrupted.
     pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || done.send(work()));
-        self.or_interrupted(async { outcome.await.unwrap_or_else(|_| Err(Error::interrupted())) }).await
+        self.or_interrupted(interrupt::aside(work)).await
     }
 
     async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -395,7 +285,7 @@ impl Http {
                 url = there;
                 continue;
             }
-            let Some(next) = redirect(&answer, &url) else { return Ok(answer) };
+            let Some(next) = redirect::target(&answer, &url) else { return Ok(answer) };
             let same = same_service(&url, &next);
             // A body may hold a secret, and what changes things is meant for this service alone.
             let refused = if !(next.scheme() == url.scheme() || next.scheme() == "https") {
@@ -433,7 +323,7 @@ impl Http {
         let Shared { settings, log, .. } = &*self.shared;
         let clients = self.clients().map_err(|e| (e, Broken::Otherwise))?;
         if log.says(Level::Debug) {
-            trace_request(log, method, url, headers, &body, secret);
+            trace::request(log, method, url, headers, &body, secret);
         }
         let (client, meter) = match &body {
             Payload::Data(_, meter) => (&clients.fresh, Some(Arc::clone(meter))),
@@ -535,187 +425,4 @@ async fn stalled(meter: Option<Arc<Meter>>, settings: &Settings, url: &Url) -> E
             return failure::stalled(url, limit, meter.map(|_| all_sent));
         }
     }
-}
-
-fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
-    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let to = from.join(answer.headers().get(LOCATION)?.to_str().ok()?).ok()?;
-    (matches!(to.scheme(), "http" | "https") && to.host().is_some()).then_some(to)
-}
-
-/// Whether what may be shown to `one` may be shown to `other`: the same host and
-/// port, or the same host with TLS where it had none.
-fn same_service(one: &Url, other: &Url) -> bool {
-    let (port, other_port) = (one.port_or_known_default(), other.port_or_known_default());
-    let encrypted = one.scheme() == "http" && other.scheme() == "https";
-    one.origin() == other.origin()
-        || one.host() == other.host()
-            && encrypted
-            && (port == other_port || (port, other_port) == (Some(80), Some(443)))
-}
-
-fn drop_secrets(headers: &mut HeaderMap) {
-    let secret: Vec<_> =
-        headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
-    for name in secret {
-        headers.remove(name);
-    }
-}
-
-impl Answer {
-    /// The status.
-    pub fn status(&self) -> StatusCode {
-        self.inner.status()
-    }
-
-    /// The headers.
-    pub fn headers(&self) -> &HeaderMap {
-        self.inner.headers()
-    }
-
-    /// A header that is plain text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The announced length of the body, in bytes.
-    pub fn length(&self) -> Option<u64> {
-        self.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok())
-    }
-
-    /// As [`ok`](Self::ok), for a list of versions, which often comes with the
-    /// status 300.
-    pub async fn ok_or_choices(self) -> Result<Self> {
-        match self.status() {
-            StatusCode::MULTIPLE_CHOICES => Ok(self),
-            _ => self.ok().await,
-        }
-    }
-
-    /// The answer itself if it is a success; otherwise the error it describes.
-    pub async fn ok(mut self) -> Result<Self> {
-        let status = self.status();
-        if status.is_success() {
-            return Ok(self);
-        }
-        let retry_after = retry::retry_after(self.headers());
-        let (advice, body) = (self.advice, self.beginning(64 * 1024).await?);
-        let error = failure::status(status, &body, advice);
-        Err(Error { retry_after, ..error })
-    }
-
-    /// What the status alone means.
-    fn status_error(&self) -> Error {
-        Error { retry_after: retry::retry_after(self.headers()), ..failure::status(self.status(), b"", self.advice) }
-    }
-
-    /// The body as JSON.
-    pub async fn json(self) -> Result<Value> {
-        let url = self.inner.url().clone();
-        let (log, secret) = (self.log.clone(), self.secret);
-        let body = self.bounded(DOCUMENT_LIMIT).await?;
-        if log.says(Level::Debug) && !secret {
-            log.debug(&format!("RESP BODY: {}", shown_body(&body)));
-        }
-        serde_json::from_slice(&body).map_err(|_| {
-            Error::new(Kind::Unavailable, format!("`{}` did not answer with JSON", shown_url(&url)))
-                .next("check that the endpoint is the OpenStack service itself, not a web page or a proxy")
-        })
-    }
-
-    /// The beginning of the body, as far as it comes; only an interrupt is an error.
-    async fn beginning(&mut self, limit: usize) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        while body.len() < limit {
-            match self.chunk().await {
-                Ok(Some(piece)) => body.extend_from_slice(&piece),
-                Err(error) if error.kind == Kind::Interrupted => return Err(error),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        body.truncate(limit);
-        Ok(body)
-    }
-
-    /// Reads the body, up to `limit` bytes; a longer one is an error.
-    async fn bounded(mut self, limit: usize) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        while let Some(piece) = self.chunk().await? {
-            if body.len() + piece.len() > limit {
-                return Err(Error::new(
-                    Kind::Unavailable,
-                    format!("`{}` answered with more than {} MiB", shown_url(self.inner.url()), limit >> 20),
-                )
-                .next("check that the endpoint is the OpenStack service itself"));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
-    }
-
-    /// The next piece of the body; `None` at its end. A body that ends short of
-    /// its announced length is an error.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let url = self.inner.url().clone();
-        let limit = self.stall_limit;
-        let next = async {
-            match tokio::time::timeout(limit, self.inner.chunk()).await {
-                Ok(piece) => piece.map_err(|e| failure::body(&e, &url)),
-                Err(_) => Err(failure::stalled(&url, limit, None)),
-            }
-        };
-        match &self.interrupt {
-            Some(interrupt) => interrupt.or(next).await,
-            None => next.await,
-        }
-    }
-}
-
-/// Headers whose values are secrets.
-const SECRET_HEADERS: [&str; 5] = ["x-auth-token", "x-subject-token", "authorization", "set-cookie", "cookie"];
-
-/// Secrets are shown as a hash, so that two traces can be compared.
-fn shown_headers(headers: &HeaderMap, secret: bool) -> String {
-    let mut shown = Vec::new();
-    for (name, value) in headers {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        let masked = secret || value.is_sensitive() || SECRET_HEADERS.contains(&name.as_str());
-        shown.push(match masked {
-            true => format!("-H \"{name}: {{SHA256}}{}\"", fingerprint(value.as_bytes())),
-            false => format!("-H \"{name}: {text}\""),
-        });
-    }
-    shown.join(" ")
-}
-
-fn fingerprint(secret: &[u8]) -> String {
-    digest(&SHA256, secret).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The beginning of a body: enough to see what it is.
-fn shown_body(body: &[u8]) -> String {
-    let shown = body.len().min(8192);
-    let text = String::from_utf8_lossy(&body[..shown]);
-    if shown < body.len() { format!("{text}… ({} bytes)", body.len()) } else { text.into_owned() }
-}
-
-/// A URL without user information.
-pub fn shown_url(url: &Url) -> String {
-    let mut url = url.clone();
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
-}
-
-fn trace_request(log: &Log, method: &Method, url: &Url, headers: &HeaderMap, body: &Payload, secret: bool) {
-    let body = match body {
-        _ if secret => " -d '<secret>'".to_owned(),
-        Payload::Nothing => String::new(),
-        Payload::Document(bytes) => format!(" -d '{}'", shown_body(bytes)),
-        Payload::Data(..) => " -T '<image data>'".to_owned(),
-    };
-    let headers = shown_headers(headers, false);
-    log.debug(&format!("REQ: curl -g -i -X {method} {} {headers}{body}", shown_url(url)));
 }

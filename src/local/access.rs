@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::Service;
+use super::aside::aside;
 use super::caller::Caller;
 use super::failure::{Failure, Result};
 use super::policy::Target;
 use super::registry::{Image, Session, Visibility};
+use super::service::Service;
 
 impl Service {
     /// The image of this ID if the caller sees it; else 404, as if there were none.
@@ -66,14 +67,6 @@ impl Service {
     ) -> Result<T> {
         let service = Arc::clone(self);
         aside(move || service.registry.write(|session| work(&service, session))).await
-    }
-}
-
-/// Does on a thread for it what waits on a disk.
-pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Failure::internal(error.to_string())),
     }
 }
 

@@ -1,29 +1,28 @@
 //! How an image comes to be, each step its own gate: policy, protected
 //! properties, quota, registry (reserved as `queued` before any byte is
 //! taken), store (`saving`), what the bytes are, and then `active`. On failure
-//! it is `queued` again and no data stays.
+//! no data stays, and it is `queued` again or, as v1 wants it, `killed`.
 
-use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
-use url::Url;
 use uuid::Uuid;
 
-use super::Service;
-use super::access::aside;
+use super::aside::aside;
 use super::caller::Caller;
-use super::failure::{Failure, Result};
+use super::failure::{Failure, Result, storage};
+use super::inspect::inspect;
 use super::policy::Target;
 use super::protection::Act;
 use super::quota::Room;
-use super::registry::{FileRow, FileState, Image, Session, Status};
-use super::server::Body;
-use super::store::{Blocks, Download, Store, Written};
-use super::web_download::{Reading, Remote};
-use crate::disk_format::{self, Danger, DiskFormat, Inspection};
+use super::registry::{FileState, Image, Session, Status};
+use super::request::Body;
+use super::service::Service;
+use super::status::{filled, go_to, kill, requeue, to_status};
+use super::store::{Blocks, Store, Written};
+use super::web_download::Reading;
 
 /// Policy and protected properties: whether the caller may make this image.
 pub fn admit(service: &Service, caller: &Caller, image: &Image) -> Result<()> {
@@ -57,15 +56,11 @@ pub fn delete(service: &Service, find: impl FnOnce(&Session) -> Result<Image>) -
         let id = &image.id;
         let mut files = session.files(id, FileState::Stored)?;
         files.extend(session.files(id, FileState::Staged)?);
-        for file in &files {
-            session.discard_file(&file.id, service.run.id())?;
-        }
+        session.discard_files(&files, service.run.id())?;
         session.delete(&image)?;
         Ok::<_, Failure>(files)
     })?;
-    for file in files {
-        service.remove(service.store_of(&file)?, &file.id);
-    }
+    service.remove_files(&files);
     Ok(())
 }
 
@@ -82,14 +77,24 @@ pub enum Destination {
 /// not come as it should.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// How many bytes are to come.
+    /// How many bytes are to come, as the client says: signed, for it may say less
+    /// than none, and then any data is too much.
     pub declared: Option<i128>,
     /// What the client said before of the data, which must be true of it.
     pub facts: Facts,
     /// Whether the disk format counts: it must be known, and be that of the data.
     pub inspected: bool,
-    /// What an image is whose data failed: `queued`, to be tried again, or `killed`.
-    pub failed: Status,
+    /// What becomes of an image whose data failed.
+    pub failed: Failed,
+}
+
+/// What becomes of an image whose data failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// It is `queued`, to be tried again.
+    Queued,
+    /// It is `killed`, and stays so.
+    Killed,
 }
 
 /// What a client said of the data. What is `None` was not said.
@@ -328,13 +333,12 @@ impl<'a> Upload<'a> {
             {
                 return Err(gone());
             }
-            image.size = Some(written.size);
-            if state == FileState::Stored {
-                image.status = Status::Active;
-                image.virtual_size = virtual_size;
-                image.checksum = Some(written.md5.clone());
-                image.os_hash_algo = Some("sha512".to_owned());
-                image.os_hash_value = Some(written.sha512.clone());
+            match state {
+                FileState::Stored => {
+                    filled(&mut image, written, virtual_size);
+                    image.status = Status::Active;
+                }
+                _ => image.size = Some(written.size),
             }
             session.save(&mut image)?;
             Ok(())
@@ -344,199 +348,8 @@ impl<'a> Upload<'a> {
     /// Leaves an image as the terms say, and no data.
     fn undo(&self) {
         self.service.discard(self.store, &self.file, |session| match self.terms.failed {
-            Status::Killed => kill(session, &self.image.id),
-            _ => requeue(session, &self.image.id),
+            Failed::Killed => kill(session, &self.image.id),
+            Failed::Queued => requeue(session, &self.image.id),
         });
-    }
-}
-
-/// Lets an image go to its next status, if it may and has the formats that this takes.
-pub fn go_to(image: &mut Image, next: Status) -> Result<()> {
-    let from = image.status;
-    to_status(image, next)?;
-    check_formats(image, from).inspect_err(|_| image.status = from)
-}
-
-fn to_status(image: &mut Image, next: Status) -> Result<()> {
-    if !image.status.leads_to(next) {
-        return Err(Failure::conflict(format!(
-            "Image status transition from {} to {} is not allowed",
-            image.status.name(),
-            next.name()
-        )));
-    }
-    image.status = next;
-    Ok(())
-}
-
-/// Refuses (400) an image that is to have data and does not say of what formats.
-fn check_formats(image: &Image, from: Status) -> Result<()> {
-    let takes_data = matches!(image.status, Status::Saving | Status::Active | Status::Importing);
-    if !takes_data || !matches!(from, Status::Queued | Status::Uploading) {
-        return Ok(());
-    }
-    let missing = match (&image.disk_format, &image.container_format) {
-        (None, None) => "Properties disk_format, container_format must be set prior to saving data.",
-        (None, Some(_)) => "Property disk_format must be set prior to saving data.",
-        (Some(_), None) => "Property container_format must be set prior to saving data.",
-        (Some(_), Some(_)) => return Ok(()),
-    };
-    Err(Failure::bad_request(missing))
-}
-
-/// Marks an image whose data will not come, and that is not to be tried again.
-pub fn kill(session: &Session, id: &str) -> Result<()> {
-    let Some(mut image) = session.image(id)? else { return Ok(()) };
-    if matches!(image.status, Status::Queued | Status::Saving) {
-        image.status = Status::Killed;
-        session.save(&mut image)?;
-    }
-    Ok(())
-}
-
-/// The files that have an image's data, with the sums of their blocks.
-pub fn stored(session: &Session, id: &str) -> Result<Vec<(FileRow, Vec<u8>)>> {
-    let mut stored = Vec::new();
-    for file in session.files(id, FileState::Stored)? {
-        let sums = session.sums(&file.id)?.unwrap_or_default();
-        stored.push((file, sums));
-    }
-    Ok(stored)
-}
-
-/// The bytes of an image from `start` up to but not including `end`: from the
-/// first of its files that can be read.
-pub async fn download(
-    service: &Arc<Service>,
-    id: &str,
-    files: Vec<(FileRow, Vec<u8>)>,
-    start: u64,
-    end: u64,
-) -> Result<Download> {
-    let (service, id) = (Arc::clone(service), id.to_owned());
-    aside(move || {
-        let mut last = Failure::internal("the image has no data file");
-        // What is lost or damaged in one store may be whole in another.
-        for (file, sums) in files {
-            let stored = service.store(&file.store)?.data(&file.id, file.size.unwrap_or_default(), sums);
-            match stored.and_then(|stored| Download::begin(stored, start, end)) {
-                Ok(download) => return Ok(download),
-                // Deleted since we looked.
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && service.read(|session| Ok(session.image(&id)?.is_none()))? =>
-                {
-                    return Err(Failure::not_found(format!("No image found with ID {id}")));
-                }
-                Err(error) => last = Failure::internal(format!("the store: {error}")),
-            }
-        }
-        Err(last)
-    })
-    .await
-}
-
-/// The data of an image that is in no store of ours, and how many bytes it has.
-pub async fn remote(service: &Service, image: &Image, location: &str) -> Result<(Remote, u64)> {
-    let settings = &service.settings;
-    let uri = Url::parse(location).map_err(|e| Failure::internal(format!("the location of an image: {e}")))?;
-    let reading = Reading::begin(&settings.web_download, &uri, settings.limits.stall).await;
-    let reading = reading.map_err(|failure| match failure.status {
-        StatusCode::NOT_FOUND => Failure::not_found("HTTP datastore could not find image at URI."),
-        _ => {
-            let words = "Remote server where the image is present is unavailable.";
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, words).logged(failure.cause().to_owned())
-        }
-    })?;
-    let size = reading.length.or(image.size).unwrap_or_default();
-    Ok((Remote::begin(reading, size), size))
-}
-
-/// Lets an image wait again whose data was on its way, and will not come.
-pub fn requeue(session: &Session, id: &str) -> Result<()> {
-    let Some(mut image) = session.image(id)? else { return Ok(()) };
-    if matches!(image.status, Status::Saving | Status::Uploading) {
-        back_to_queued(&mut image);
-        session.save(&mut image)?;
-    }
-    Ok(())
-}
-
-/// What an image is again when its data did not come.
-pub fn back_to_queued(image: &mut Image) {
-    image.status = Status::Queued;
-    image.size = None;
-    image.virtual_size = None;
-}
-
-/// Looks into the data: what it is must be what was declared, and safe to
-/// hand on. Answers with the size of the disk in it. What is inside a container
-/// is not looked into, as Glance does not.
-pub fn inspect(data: impl Read + Seek, image: &Image, size: u64) -> Result<Option<u64>> {
-    if image.container_format.as_deref() != Some("bare") {
-        return Ok(None);
-    }
-    let declared = image.disk_format.as_deref().unwrap_or_default();
-    let found = disk_format::inspect(BufReader::new(data)).map_err(storage)?;
-    // A bootable ISO may be an ISO, but not whatever one likes.
-    let is_bootable_iso = found.format == DiskFormat::Iso && found.partition_table.is_some();
-    if found.dangers.contains(&Danger::SeveralFormats) || (is_bootable_iso && declared == "raw") {
-        return Err(Failure::unsupported_media_type("Multiple formats detected in the data"));
-    }
-    let seen = glance_sees(&found);
-    let virtual_size = if seen == declared {
-        found.virtual_size
-    } else if declared == "raw" {
-        // Taken at its word: the disk is what the bytes are.
-        Some(size)
-    } else if seen == "raw" && !RECOGNISED.contains(&declared) {
-        None
-    } else {
-        let words = format!("Image disk_format {declared} does not match stream data {seen}");
-        return Err(Failure::unsupported_media_type(words));
-    };
-    // Of these Glance knows nothing; and the boot sector of a kernel may be anything.
-    let is_kernel = seen == "gpt" && matches!(declared, "aki" | "ari");
-    let is_harmless = |danger: &Danger| match danger {
-        Danger::MarkedCorrupt | Danger::Parent => true,
-        Danger::Malformed => found.format == DiskFormat::Vhd,
-        _ => is_kernel,
-    };
-    match found.dangers.iter().all(is_harmless) {
-        true => Ok(virtual_size.filter(|size| *size > 0)),
-        false => Err(Failure::unsupported_media_type("Image failed safety checks")),
-    }
-}
-
-/// The formats that Glance recognises.
-const RECOGNISED: [&str; 10] = ["raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "qed", "iso", "gpt", "luks"];
-
-/// What Glance calls the data.
-fn glance_sees(found: &Inspection) -> &'static str {
-    match found.format {
-        DiskFormat::Luks => "luks",
-        DiskFormat::Qed => "qed",
-        DiskFormat::Qcow2 => "qcow2",
-        DiskFormat::Vmdk => "vmdk",
-        DiskFormat::Vhd => "vhd",
-        DiskFormat::Vhdx => "vhdx",
-        DiskFormat::Vdi => "vdi",
-        DiskFormat::Iso => "iso",
-        _ if found.partition_table.is_some() => "gpt",
-        _ => "raw",
-    }
-}
-
-/// A store that fails, in Glance's words.
-pub fn storage(error: io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Failure::too_large(
-            "Image storage media is full: There is not enough disk space on the image storage media.",
-        ),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Insufficient permissions on image storage media: Permission to write image storage media denied.",
-        ),
-        _ => Failure::internal(format!("the store: {error}")),
     }
 }

@@ -1,12 +1,14 @@
 //! How the service is set up. The defaults are Glance's.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, StatusCode};
+
 use super::protection::ProtectedProperty;
 use super::quota::Quota;
-use super::server::Logged;
 use super::web_download::WebFilter;
 
 /// The name of the store that staged data is in; never a user's choice.
@@ -14,6 +16,31 @@ pub(super) const STAGING: &str = "os_glance_staging_store";
 
 /// The ways to import that there are.
 pub(super) const IMPORT_METHODS: [&str; 3] = ["glance-direct", "web-download", "copy-image"];
+
+/// What was asked and how it ended: one line of the request log.
+#[derive(Debug)]
+pub struct Logged<'a> {
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// As the answer names it.
+    pub request_id: &'a str,
+    /// Who asked: the user's and the project's ID.
+    pub caller: Option<(&'a str, Option<&'a str>)>,
+    /// What was to be done.
+    pub method: &'a Method,
+    /// To what: path and query.
+    pub path: &'a str,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Bytes of the request's body that were read.
+    pub received: u64,
+    /// Bytes of the answer's body that were sent.
+    pub sent: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What went wrong, if the status says so or the answer was cut short.
+    pub cause: Option<&'a str>,
+}
 
 /// Takes each line of the request log.
 pub type Log = Arc<dyn Fn(&Logged) + Send + Sync>;

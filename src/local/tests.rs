@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::registry::{FileState, Image, Session, Status};
+use super::service::password_checks;
 use super::*;
 
 fn admin() -> Caller {
@@ -24,25 +26,30 @@ fn admin() -> Caller {
 }
 
 /// A service that runs, and what it swept before.
-struct Begun {
+pub struct Begun {
     url: String,
     token: &'static str,
     swept: Vec<String>,
     _running: Running,
 }
 
-fn begin(directory: &Path, settings: Settings) -> Begun {
+pub fn begin(directory: &Path, settings: Settings) -> Begun {
     let (service, swept) = Service::open(directory, settings).unwrap();
+    serving(service, swept)
+}
+
+/// Serves to an administrator.
+pub fn serving(service: Arc<Service>, swept: Vec<String>) -> Begun {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let token = "a token";
     let running = run(service, listener, Arc::new(FixedToken::new(token.to_owned(), admin()))).unwrap();
     Begun { url: running.url.clone(), token, swept, _running: running }
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -82,7 +89,7 @@ fn receive(mut stream: TcpStream) -> Answer {
     Answer { status, head, body: all[end + 4..].to_vec() }
 }
 
-fn send(running: &Begun, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+pub fn send(running: &Begun, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = connect(running);
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     stream.write_all(head(running, method, path, &format!("{headers}{length}")).as_bytes()).unwrap();
@@ -96,7 +103,7 @@ fn get(running: &Begun, path: &str) -> Answer {
 
 const OCTETS: &str = "Content-Type: application/octet-stream\r\n";
 
-fn create(running: &Begun, fields: Value) -> String {
+pub fn create(running: &Begun, fields: Value) -> String {
     let answer = send(running, "POST", "/v2/images", "", fields.to_string().as_bytes());
     assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     answer.json()["id"].as_str().unwrap().to_owned()
@@ -367,6 +374,24 @@ fn what_could_not_be_removed_is_removed_by_the_next_sweep() {
 }
 
 #[test]
+fn an_image_in_a_store_that_is_set_up_no_more_is_deleted_with_its_other_copies() {
+    let directory = tempfile::tempdir().unwrap();
+    let (service, swept) = Service::open(directory.path(), Settings::default()).unwrap();
+    let running = serving(Arc::clone(&service), swept);
+    let id = raw(&running);
+    service
+        .registry
+        .write(|session| {
+            session.add_file("aa", &id, "gone", service.run.id())?;
+            session.complete_file("aa", FileState::Stored, 4, b"").map_err(Failure::from)
+        })
+        .unwrap();
+    assert_eq!(send(&running, "PUT", &format!("/v2/images/{id}/file"), OCTETS, b"data").status, 204);
+    assert_eq!(send(&running, "DELETE", &format!("/v2/images/{id}"), "", b"").status, 204);
+    assert!(data_files(directory.path()).is_empty());
+}
+
+#[test]
 fn a_service_that_stops_lets_transfers_end() {
     let directory = tempfile::tempdir().unwrap();
     let running = begin(directory.path(), Settings::default());
@@ -504,7 +529,7 @@ fn usage_is_told_as_glance_tells_it() {
         .registry
         .write(|session| {
             let mut image = session.image(&copied)?.unwrap();
-            image.properties.insert(import::IMPORTING.to_owned(), "local".to_owned());
+            image.properties.insert(import::lock::IMPORTING.to_owned(), "local".to_owned());
             session.save(&mut image).map_err(Failure::from)
         })
         .unwrap();

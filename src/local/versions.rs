@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::server::{Payload, json as as_json};
+use super::answer::{Payload, json as as_json};
 
 /// Glance 33's list for several stores and no image cache, in its order.
 const V2: &[&str] = &[

@@ -1,5 +1,5 @@
-//! The way out: reading data for an import from the web, from nowhere but where
-//! the settings allow.
+//! The way out: reading data from the web, for an import, for what v1 copies, and
+//! of images whose data is elsewhere; from nowhere but where the settings allow.
 //!
 //! The address that a name stands for is looked up once, checked, and then used,
 //! so that the name cannot come to stand for another in between. Each redirect
@@ -23,7 +23,7 @@ use url::{Host, Url};
 
 use super::failure::{Failure, Result};
 
-/// From where an import may read.
+/// From where data may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebFilter {
     /// The schemes: `http`, `https`.
@@ -224,7 +224,7 @@ impl http_body::Body for Remote {
 async fn ask(method: &Method, filter: &WebFilter, uri: &Url, stall: Duration) -> Result<reqwest::Response> {
     let addresses = {
         let (filter, uri) = (filter.clone(), uri.clone());
-        super::access::aside(move || Ok(filter.way(&uri))).await?
+        super::aside::aside(move || Ok(filter.way(&uri))).await?
     };
     let addresses = match addresses {
         Way::Open(addresses) => addresses,

@@ -10,14 +10,12 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
-use clap::{Arg, Command};
+use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate, complete};
 use serde_json::Value;
 
 use super::shell::Shell;
-use super::{Entry, Globals, find, help};
-use crate::cloud::{Surroundings, cloud_names};
+use super::{Entry, Globals, find, parsers};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::image::{Fields, Filter, Image};
@@ -52,8 +50,8 @@ fn candidates(entries: &'static [Entry], mut line: Vec<OsString>) -> Option<Vec<
     let typed: Vec<&str> = leading.words.iter().map(|(_, word)| word.as_str()).collect();
     let parser = match typed.as_slice() {
         ["help", ..] => None,
-        ["complete", ..] => Some((help::with_globals(parser(), "complete"), 1)),
-        typed => find::longest(entries, typed).map(|(entry, count)| (help::parser_of(entry), count)),
+        ["complete", ..] => Some((parsers::with_globals(parsers::of_complete(), "complete"), 1)),
+        typed => find::longest(entries, typed).map(|(entry, count)| (parsers::of_command(entry), count)),
     };
     if let Some((parser, count)) = parser {
         let mut line = find::without(line, &leading.words[..count]);
@@ -111,7 +109,7 @@ fn next_words(entries: &'static [Entry], typed: &[&str], current: &str) -> Vec<C
     words.extend(ours.iter().map(|word| (*word, None)));
     let begun = words.into_iter().filter(|(word, _)| word.starts_with(current));
     begun
-        .map(|(word, entry)| CompletionCandidate::new(word).help(entry.map(|entry| help::about(entry).into())))
+        .map(|(word, entry)| CompletionCandidate::new(word).help(entry.map(|entry| parsers::about(entry).into())))
         .collect()
 }
 
@@ -121,50 +119,9 @@ pub fn completions() -> Vec<(&'static str, String)> {
     Shell::ALL.iter().map(|shell| (shell.file(), shell.script("rimg"))).collect()
 }
 
-/// The parser of `complete`.
-pub fn parser() -> Command {
-    Command::new("rimg-complete")
-        .bin_name("rimg complete")
-        .about("Print a completion script for a shell")
-        .long_about(
-            "Print a completion script for a shell\n\nThe script asks rimg for every candidate: commands, options \
-             and their values, the clouds of clouds.yaml, and the images of the cloud that the line or the \
-             environment names. It need not be made anew when rimg is updated.",
-        )
-        .after_help(
-            "Examples:\n  eval \"$(rimg complete)\"\n  rimg complete --shell zsh > ~/.zfunc/_rimg\n  \
-             rimg complete --shell fish > ~/.config/fish/completions/rimg.fish",
-        )
-        .arg(
-            Arg::new("shell")
-                .long("shell")
-                .value_name("SHELL")
-                .help("The shell")
-                .default_value(Shell::Bash.name())
-                .value_parser(Shell::ALL.map(|shell| PossibleValue::new(shell.name()))),
-        )
-        .arg(
-            Arg::new("name")
-                .long("name")
-                .value_name("NAME")
-                .help("The command to complete, for an alias of rimg")
-                .default_value("rimg")
-                .value_parser(command_name),
-        )
-}
-
-/// A name that needs no quotes in any shell.
-fn command_name(text: &str) -> std::result::Result<String, &'static str> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        true => Ok(text.to_owned()),
-        false => Err("a command's name is made of letters, digits, `-`, `_` and `.`"),
-    }
-}
-
 /// `complete`: prints the script.
 pub fn script(argv: Vec<OsString>) -> Result<u8> {
-    let matches = match super::parsed(help::with_globals(parser(), "complete"), argv)? {
+    let matches = match super::parsed(parsers::with_globals(parsers::of_complete(), "complete"), argv)? {
         Ok(matches) => matches,
         Err(code) => return Ok(code),
     };
@@ -172,18 +129,6 @@ pub fn script(argv: Vec<OsString>) -> Result<u8> {
     let shell = text("shell").and_then(Shell::named).unwrap_or(Shell::Bash);
     let written = std::io::stdout().lock().write_all(shell.script(text("name").unwrap_or("rimg")).as_bytes());
     written.map(|()| 0).map_err(|e| Error::io("cannot write to stdout", &e))
-}
-
-/// Candidates from a fixed list of words, for values that are not limited to it.
-pub fn words(words: &'static [&'static str]) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || words.iter().map(CompletionCandidate::new).collect())
-}
-
-/// The names of the clouds that are configured.
-pub fn clouds() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        cloud_names(&Surroundings::of_process()).into_iter().map(CompletionCandidate::new).collect()
-    })
 }
 
 /// The names and IDs of the images in the cloud that the line names, or that
@@ -380,13 +325,5 @@ mod tests {
         assert_eq!(completed("rimg image list --sort-column S"), "Size Status");
         assert_eq!(completed("rimg image show -c s"), "schema size status");
         assert_eq!(completed("rimg image create -c prot"), "protected");
-    }
-
-    #[test]
-    fn only_plain_names_can_be_completed() {
-        assert_eq!(command_name("openstack").unwrap(), "openstack");
-        for name in ["", "-x", "a b", "$(x)", "a;b"] {
-            assert!(command_name(name).is_err(), "{name}");
-        }
     }
 }

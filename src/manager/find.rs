@@ -309,7 +309,7 @@ fn nearest(entries: &'static [Entry], typed: &[&str]) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::help;
+    use super::super::parsers;
     use super::*;
     use crate::commands::ALL;
     use crate::context::Context;
@@ -363,7 +363,7 @@ mod tests {
     fn spelled(line: &str) -> String {
         let set = ALL.iter().find(|entry| entry.words == "image set").unwrap();
         let mut argv = argv(line);
-        match spell_out(&help::parser_of(set), &mut argv) {
+        match spell_out(&parsers::of_command(set), &mut argv) {
             Ok(()) => text(&argv),
             Err(error) => format!("{}: {}", error.message, error.details.join(", ")),
         }
@@ -453,7 +453,7 @@ mod tests {
     fn what_may_be_repeated_is_gathered_and_of_the_rest_the_last_counts() {
         let set = ALL.iter().find(|entry| entry.words == "image set").unwrap();
         let line = argv("rimg i --tag a --name x --hidden --tag b --name y --hidden -v -v --os-cloud a --os-cloud b");
-        let matches = help::parser_of(set).try_get_matches_from(line).unwrap();
+        let matches = parsers::of_command(set).try_get_matches_from(line).unwrap();
         assert_eq!(matches.get_many::<String>("tags").unwrap().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(matches.get_one::<String>("name").unwrap(), "y");
         assert_eq!(matches.get_one::<String>("os-cloud").unwrap(), "b");
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn no_command_has_an_option_that_is_also_a_global_one() {
         for entry in ALL {
-            help::parser_of(entry).debug_assert();
+            parsers::of_command(entry).debug_assert();
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::complete;
+use super::candidates;
 use crate::cloud::options::{self, Flags};
 use crate::log::Level;
 
@@ -70,7 +70,7 @@ impl Globals {
             // One parser reads the whole line: there is nothing to hand down.
             .args(options::args().into_iter().map(|arg| arg.global(false)).map(|arg| {
                 match arg.get_id() == "os-cloud" {
-                    true => arg.add(complete::clouds()),
+                    true => arg.add(candidates::clouds()),
                     false => arg,
                 }
             }))

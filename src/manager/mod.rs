@@ -5,12 +5,14 @@
 //! commands costs nothing at start-up, and a usage error never touches the
 //! network: the context that a command runs in connects on first use.
 
+mod candidates;
 mod complete;
 mod find;
 mod globals;
 mod help;
 mod interactive;
 mod pages;
+mod parsers;
 mod shell;
 
 use std::ffi::OsString;
@@ -29,7 +31,8 @@ use crate::log::Log;
 use crate::output::{ListArgs, Pages, Record, ShowArgs, Sink, Table};
 use crate::transfer::Show;
 
-pub use complete::{completions, images, namespaces, words};
+pub use candidates::words;
+pub use complete::{completions, images, namespaces};
 use globals::Globals;
 pub use pages::manual;
 
@@ -186,7 +189,7 @@ enum Planned {
 
 fn plan(entries: &'static [Entry], argv: Vec<OsString>) -> Result<Planned> {
     Ok(match find::find(entries, argv)? {
-        find::Found::Command(entry, argv) => match parsed(help::parser_of(entry), argv)? {
+        find::Found::Command(entry, argv) => match parsed(parsers::of_command(entry), argv)? {
             Ok(matches) => Planned::Run(entry, matches),
             Err(code) => Planned::Done(code),
         },
@@ -195,7 +198,7 @@ fn plan(entries: &'static [Entry], argv: Vec<OsString>) -> Result<Planned> {
         find::Found::Nothing(argv) if argv.iter().any(|arg| arg == "--help") => {
             Planned::Done(help::show(entries, &[])?)
         }
-        find::Found::Nothing(argv) => match parsed(help::root(entries), argv)? {
+        find::Found::Nothing(argv) => match parsed(parsers::root(entries), argv)? {
             Ok(matches) => Planned::Nothing(matches),
             Err(code) => Planned::Done(code),
         },
@@ -209,7 +212,7 @@ fn dispatch(entries: &'static [Entry], argv: Vec<OsString>) -> std::result::Resu
         Planned::Nothing(_) if !interactive::is_wanted() => return help::short(entries).map_err(plain),
         Planned::Nothing(matches) => {
             let globals = Globals::from_matches(&matches);
-            return interactive::run(entries, globals, matches.get_flag(help::STOP_ON_ERROR)).map_err(plain);
+            return interactive::run(entries, globals, matches.get_flag(parsers::STOP_ON_ERROR)).map_err(plain);
         }
         Planned::Run(entry, matches) => (entry, matches),
     };

@@ -3,17 +3,16 @@
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{Entry, complete, help};
+use super::{Entry, parsers};
 
 /// Every page: its file name and its text (roff).
 pub fn manual(entries: &'static [Entry]) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = vec![("rimg.1".to_owned(), main_page(entries)?)];
-    let also = related(entries);
     for entry in entries {
         let parser = (entry.parser)().bin_name(format!("rimg {}", entry.words));
-        pages.push(command_page(parser, &page_name(entry.words), &also)?);
+        pages.push(command_page(parser, &page_name(entry.words), siblings(entries, entry.words))?);
     }
-    pages.push(command_page(complete::parser(), "rimg-complete", &also)?);
+    pages.push(command_page(parsers::of_complete(), "rimg-complete", Vec::new())?);
     Ok(pages)
 }
 
@@ -21,20 +20,27 @@ fn page_name(words: &str) -> String {
     format!("rimg-{}", words.replace(' ', "-"))
 }
 
-/// The names of all pages.
-fn related(entries: &'static [Entry]) -> Vec<String> {
-    let commands = entries.iter().map(|entry| page_name(entry.words));
-    ["rimg".to_owned()].into_iter().chain(commands).chain(["rimg-complete".to_owned()]).collect()
+/// The names of the pages of the same group of commands, but that of the command itself.
+fn siblings(entries: &'static [Entry], words: &str) -> Vec<String> {
+    let others = entries.iter().filter(|entry| entry.words != words && group(entry.words) == group(words));
+    others.map(|entry| page_name(entry.words)).collect()
+}
+
+/// The words that the commands of a group begin with: `image` of `image show`,
+/// `image metadef` of all that have these.
+fn group(words: &str) -> Vec<&str> {
+    let words: Vec<&str> = words.split(' ').collect();
+    words[..2.min(words.len() - 1)].to_vec()
 }
 
 fn main_page(entries: &'static [Entry]) -> std::io::Result<Vec<u8>> {
-    let parser = help::root(entries).mut_args(|arg| arg.hide_short_help(false));
+    let parser = parsers::root(entries).mut_args(|arg| arg.hide_short_help(false));
     let mut page = Page::begin(parser, "rimg", "OpenStack images from the shell")?;
     page.section("COMMANDS");
     for entry in entries {
         page.item(
             &format!("rimg {}", entry.words),
-            &format!("{}; see {}(1)", help::about(entry), page_name(entry.words)),
+            &format!("{}; see {}(1)", parsers::about(entry), page_name(entry.words)),
         );
     }
     page.item("rimg complete", "Print a completion script for a shell; see rimg-complete(1)");
@@ -58,11 +64,12 @@ fn main_page(entries: &'static [Entry]) -> std::io::Result<Vec<u8>> {
         "rimg --os-cloud devstack image list\nOS_CLOUD=devstack rimg image create cirros --file cirros.qcow2\n\
          rimg image save cirros --file cirros.qcow2",
     );
-    page.see_also(&related(entries)[1..]);
+    let commands = entries.iter().map(|entry| page_name(entry.words));
+    page.see_also(commands.chain(["rimg-complete".to_owned()]).collect());
     Ok(page.write())
 }
 
-fn command_page(parser: clap::Command, name: &str, also: &[String]) -> std::io::Result<(String, Vec<u8>)> {
+fn command_page(parser: clap::Command, name: &str, siblings: Vec<String>) -> std::io::Result<(String, Vec<u8>)> {
     let about = parser.get_about().map(ToString::to_string).unwrap_or_default();
     let examples = parser.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Page::begin(parser, name, &about)?;
@@ -71,7 +78,7 @@ fn command_page(parser: clap::Command, name: &str, also: &[String]) -> std::io::
     let lines: Vec<&str> = examples.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     page.examples(&lines.join("\n"));
     page.exit_status();
-    page.see_also(&also.iter().filter(|other| *other != name).cloned().collect::<Vec<_>>());
+    page.see_also(["rimg".to_owned()].into_iter().chain(siblings).collect());
     Ok((format!("{name}.1"), page.write()))
 }
 
@@ -236,7 +243,7 @@ impl Page {
         }
     }
 
-    fn see_also(&mut self, pages: &[String]) {
+    fn see_also(&mut self, pages: Vec<String>) {
         self.section("SEE ALSO");
         let last = pages.len().saturating_sub(1);
         self.add(|roff| {

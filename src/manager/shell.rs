@@ -21,12 +21,15 @@ pub enum Shell {
 }
 
 impl Shell {
+    /// All of them, by name.
     pub const ALL: [Shell; 5] = [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::Powershell, Shell::Zsh];
 
+    /// The one of this [`name`](Self::name).
     pub fn named(name: &str) -> Option<Shell> {
         Shell::ALL.into_iter().find(|shell| shell.name() == name)
     }
 
+    /// What the user calls it.
     pub fn name(self) -> &'static str {
         match self {
             Shell::Bash => "bash",

@@ -106,5 +106,5 @@ pub trait Metadefs {
 
 fn unsupported<T>() -> Result<T> {
     Err(Error::new(Kind::Unsupported, "this image service has no metadata definitions")
-        .next("they came with the Images API v2: look for another endpoint in the catalog"))
+        .next("they came with the Images API v2: look for another endpoint in the catalogue"))
 }

@@ -15,6 +15,7 @@ mod metadefs;
 mod schemas;
 mod stores;
 mod tasks;
+mod versions;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -27,6 +28,7 @@ pub use metadefs::{Item, Metadefs, NamespaceFilter};
 pub use schemas::Schemas;
 pub use stores::Stores;
 pub use tasks::Tasks;
+pub use versions::Version;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Changes, Draft, Filter, Image, Import, VolumeImage};

@@ -11,7 +11,8 @@ use rsa::{BigUint, RsaPublicKey};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::{Curve, EC_KEY, HashMethod, LIMIT, RSA_PSS};
+use super::LIMIT;
+use super::schemes::{Curve, EC_KEY, HashMethod, RSA_PSS};
 use crate::error::{Error, Result};
 
 /// The longest RSA modulus that is verified with, in bits; OpenSSL's limit.

@@ -13,7 +13,9 @@ use rsa::pkcs8::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Curve, EC_KEY, HashMethod, LIMIT, PrivateKey, Signer};
+use super::LIMIT;
+use super::schemes::{Curve, EC_KEY, HashMethod};
+use super::signer::{PrivateKey, Signer};
 use crate::error::{Error, Kind, Result};
 
 /// A private key as it stands in its file, perhaps encrypted.

@@ -9,13 +9,6 @@ use serde::{Deserialize, Serialize};
 pub struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
-    /// The bytes before `end`.
-    pub fn up_to(end: u64) -> Self {
-        let mut ranges = Ranges::default();
-        ranges.insert(0, end);
-        ranges
-    }
-
     /// Adds the bytes from `start` up to `end`.
     pub fn insert(&mut self, start: u64, end: u64) {
         if start >= end {
@@ -112,7 +105,6 @@ mod tests {
         ranges.insert(0, 2);
         assert_eq!((ranges.beginning(), ranges.end(), ranges.count()), (2, 6, 4));
         assert_eq!(ranges.gaps(0, 6), [(2, 4)]);
-        assert_eq!(Ranges::up_to(3), Ranges(vec![(0, 3)]));
     }
 
     #[test]

@@ -82,7 +82,9 @@ impl Stamp {
 
 /// Reads a file from a position of its own.
 pub(super) struct At {
+    /// The file, which others may read too.
     pub file: Arc<File>,
+    /// Where the next byte is read, from the start of the file.
     pub position: u64,
 }
 

@@ -14,12 +14,10 @@ cloud.
 """
 
 import ast
-import atexit
 import contextlib
 import difflib
 import hashlib
 import http.client
-import http.server
 import importlib
 import json
 import os
@@ -27,31 +25,21 @@ import pathlib
 import re
 import shlex
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
 import urllib.request
 import uuid
 
+import beside
+
 if len(sys.argv) not in (3, 4):
     sys.exit(__doc__.split("\n\n")[1])
 cloud = pathlib.Path(sys.argv[1]).resolve()
 rimg = sys.argv[2] if "/" not in sys.argv[2] else os.path.abspath(sys.argv[2])
-if "COMPARE_HOME" not in os.environ:
-    # Again with the Python of the clients, and nothing in the environment that steers them.
-    home = tempfile.mkdtemp(prefix="rimg-clients-")
-    clean = {name: value for name, value in os.environ.items()
-             if not name.startswith("OS_") and not name.lower().endswith("_proxy")}
-    clean |= {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "COMPARE_HOME": home,
-              "LANG": "C.UTF-8", "TZ": "UTC", "COLUMNS": "400"}
-    python = str(cloud / "venv-clients/bin/python")
-    os.execve(python, [python, __file__, str(cloud), rimg, *sys.argv[3:]], clean)
-
+work = beside.again(cloud, COLUMNS="400")
 import glanceclient.shell  # noqa: E402
 import glanceclient.v2.shell  # noqa: E402,F401 (imported once, not in each fork)
 import keystoneauth1.access  # noqa: E402
@@ -62,11 +50,7 @@ import openstackclient.image.v2.image  # noqa: E402,F401
 import openstackclient.shell  # noqa: E402
 import yaml  # noqa: E402
 
-work = pathlib.Path(os.environ["COMPARE_HOME"])
-atexit.register(shutil.rmtree, work)
-parent = os.getpid()
 terminal = os.openpty()
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is undone then, too
 tag = uuid.uuid4().hex[:8]
 
 # What may differ, and why: of commands that match the first expression, the lines that match the second.
@@ -114,19 +98,11 @@ class Place:
     def sign_in(self, user, glance):
         """Gets a token, without a client; with another Glance in its catalogue."""
         auth = self.entries[user][1]["auth"]
-        domain = {"id": "default"}
-        body = {"auth": {
-            "identity": {"methods": ["password"], "password": {"user": {
-                "name": auth["username"], "password": auth["password"], "domain": domain}}},
-            "scope": {"project": {"name": auth["project_name"], "domain": domain}}}}
-        request = urllib.request.Request(auth["auth_url"] + "/auth/tokens", json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as reply:
-            body = json.load(reply)
-            for service in body["token"]["catalog"] if glance else []:
-                for endpoint in service["endpoints"] if service["type"] == "image" else []:
-                    endpoint["url"] = glance
-            return keystoneauth1.access.create(body=body, auth_token=reply.headers["X-Subject-Token"])
+        token, said = beside.sign_in(auth["auth_url"], auth["username"], auth["project_name"], auth["password"])
+        for service in said["token"]["catalog"] if glance else []:
+            for endpoint in service["endpoints"] if service["type"] == "image" else []:
+                endpoint["url"] = glance
+        return keystoneauth1.access.create(body=said, auth_token=token)
 
     def get(self, url):
         request = urllib.request.Request(url, headers={"X-Auth-Token": self.access["admin"].auth_token})
@@ -193,50 +169,37 @@ def sorted_tags(text, tag):
     return str(sorted(tags)) if "'" in text else json.dumps(sorted(tags))
 
 
-class Client:
-    """One run of a client, in a fork: most of its time would go into imports."""
+class Client(beside.Fork):
+    """One run of a client on one of the services."""
 
     def __init__(self, place, user, client, arguments, given):
-        self.output = [tempfile.TemporaryFile(dir=work) for _ in range(2)]
-        self.place, self.command = place, " ".join([client, *arguments])
-        sys.stdout.flush()
-        self.process = os.fork()
-        if self.process == 0:
-            code = 70
-            try:
-                os.dup2(self.output[0].fileno(), 1)
-                os.dup2(self.output[1].fileno(), 2)
-                os.chdir(place.directory)
-                # Both take anything but a terminal for image data.
-                os.dup2(terminal[1] if given is None else os.open(given, os.O_RDONLY), 0)
-                sys.stdin = open(0)
-                os.environ.update(place.environment(user).get(client, {}))
-                if place.signed_in:
-                    access = place.access[user]
-                    for plugin in (identity.generic.base.BaseGenericPlugin, identity.v3.base.Auth):
-                        plugin.get_auth_ref = lambda *_, **__: access
-                sys.argv = [client, *arguments]
-                code = {"openstack": lambda: openstackclient.shell.main(arguments),
-                        "glance": glanceclient.shell.main,
-                        "http": lambda: send(place, user, *arguments)}[client]()
-            except SystemExit as end:
-                code = end.code if isinstance(end.code, int) else int(end.code is not None)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code or 0)
+        def run():
+            os.chdir(place.directory)
+            # Both take anything but a terminal for image data.
+            os.dup2(terminal[1] if given is None else os.open(given, os.O_RDONLY), 0)
+            sys.stdin = open(0)
+            os.environ.update(place.environment(user).get(client, {}))
+            if place.signed_in:
+                access = place.access[user]
+                for plugin in (identity.generic.base.BaseGenericPlugin, identity.v3.base.Auth):
+                    plugin.get_auth_ref = lambda *_, **__: access
+            sys.argv = [client, *arguments]
+            return {"openstack": lambda: openstackclient.shell.main(arguments),
+                    "glance": glanceclient.shell.main,
+                    "http": lambda: send(place, user, *arguments)}[client]()
+
+        self.place = place
+        super().__init__(work, run)
 
     def wait(self):
         """Exit code, standard output, standard error, digests of the files saved."""
-        _, status = os.waitpid(self.process, 0)
-        for file in self.output:
-            file.seek(0)
-        out, error = (self.place.plain(file.read().decode(errors="backslashreplace")) for file in self.output)
+        code, *texts = super().wait()
+        out, error = (self.place.plain(text.decode(errors="backslashreplace")) for text in texts)
         files = []
         for file in sorted(self.place.directory.glob("out*")):
             files.append(f"{file.name}: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
             file.unlink()
-        return f"exit code {os.waitstatus_to_exitcode(status)}\n", out, error, "".join(files)
+        return f"exit code {code}\n", out, error, "".join(files)
 
 
 def send(place, user, method, path, body=None, *headers):
@@ -284,21 +247,6 @@ def import_all(place):
                     pass
 
 
-def web_server():
-    """Serves the data, in a process of its own."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *a: http.server.SimpleHTTPRequestHandler(*a, directory=work / "web"))
-    process = os.fork()
-    if process == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        try:
-            server.serve_forever()
-        finally:
-            os._exit(0)
-    atexit.register(lambda: os.getpid() == parent and os.kill(process, signal.SIGKILL))
-    return server.server_port
-
-
 def serve(real):
     """Starts `rimg serve` with the users of the cloud, answers where its clouds.yaml is."""
     users = []
@@ -313,25 +261,15 @@ def serve(real):
         "web_download": {"hosts": ["127.0.0.1", "localhost"], "ports": []},
         "metadefs": str(cloud / "venv/etc/glance/metadefs"),
     }
-    (work / "serve.yaml").write_text(json.dumps(config))
-    clouds = work / "clouds.yaml"
-    arguments = ["-q", "serve", "--listen", "127.0.0.1:0", "--data-dir", work / "data", "--config", work / "serve.yaml"]
-    process = subprocess.Popen([rimg, *arguments, "--write-clouds-yaml", clouds], stdin=subprocess.DEVNULL)
-    atexit.register(lambda: os.getpid() == parent and (process.terminate(), process.wait()))
-    for _ in range(300):
-        if clouds.exists() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    if not clouds.exists():
-        sys.exit("`rimg serve` does not start")
+    process, clouds = beside.serve(rimg, work, config, "-q")
+    beside.at_end(lambda: (process.terminate(), process.wait()))
     return clouds
 
 
 def glance():
     """Starts a Glance like that of the cloud, but as `rimg serve` is: with nothing in it, and without an image cache.
     Answers its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = beside.free_port()
     url, state = f"http://127.0.0.1:{port}", work / "state"
     for name in ("fast", "slow", "staging", "tasks", "etc"):
         (state / name).mkdir(parents=True)
@@ -361,7 +299,7 @@ def glance():
                  "--add-header", "Connection: close"]
     process = subprocess.Popen([cloud / "venv/bin/uwsgi", *arguments], **options,
                                env=os.environ | {"OS_GLANCE_CONFIG_DIR": str(state / "etc")})
-    atexit.register(lambda: os.getpid() == parent and (process.terminate(), process.wait()))
+    beside.at_end(lambda: (process.terminate(), process.wait()))
     for _ in range(600):
         try:
             urllib.request.urlopen(url + "/versions")
@@ -404,7 +342,7 @@ def files():
 
 
 files()
-port = web_server()
+port = beside.web_server(work / "web")
 url = glance()
 renamed = work / "cloud.yaml"
 names = {"devstack-admin": "rimg-admin", "devstack": "rimg-demo", "devstack-other": "rimg-other"}

@@ -19,83 +19,49 @@ In a word {tag} stands for what every name of this run ends in, {data} for a
 file, and {plain}, {rich}, … for the IDs of the images made (see prepare_images).
 """
 
-import atexit
 import difflib
 import os
 import pathlib
 import shlex
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import uuid
+
+import beside
 
 if len(sys.argv) < 3:
     sys.exit(__doc__.split("\n\n")[1])
 cloud = pathlib.Path(sys.argv[1]).resolve()
 files = [pathlib.Path(file) for file in sys.argv[3:]] or sorted(pathlib.Path(__file__).parent.glob("compare/*.txt"))
 rimg = sys.argv[2] if "/" not in sys.argv[2] else os.path.abspath(sys.argv[2])
-if "COMPARE_HOME" not in os.environ:
-    # Again with the Python of the clients, and nothing in the environment that steers them.
-    home = tempfile.mkdtemp(prefix="rimg-compare-")
-    clean = {name: value for name, value in os.environ.items()
-             if not name.startswith("OS_") and not name.lower().endswith("_proxy")}
-    clean |= {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home, "COMPARE_HOME": home,
-              "OS_CLIENT_CONFIG_FILE": str(cloud / "clouds.yaml"), "LANG": "C.UTF-8", "TZ": "UTC"}
-    python = str(cloud / "venv-clients/bin/python")
-    os.execve(python, [python, __file__, str(cloud), rimg, *map(str, files)], clean)
-
+work = beside.again(cloud, OS_CLIENT_CONFIG_FILE=str(cloud / "clouds.yaml"))
 import openstackclient.image.v2.image  # noqa: E402,F401 (imported once, not in each fork)
 import openstackclient.shell  # noqa: E402
 
-work = os.environ["COMPARE_HOME"]
-atexit.register(shutil.rmtree, work)
 tag = uuid.uuid4().hex[:8]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that images are deleted then, too
 
 
-class Openstack:
-    """One run of `openstack`, in a fork: most of its time would go into imports."""
+def openstack(arguments, user):
+    """Starts `openstack`."""
+    def run():
+        os.close(0)  # `image create` would take /dev/null for image data
+        sys.stdin = None
+        os.chdir(work)
+        os.environ["OS_CLOUD"] = user
+        return openstackclient.shell.main(arguments)
 
-    def __init__(self, arguments, user):
-        self.output = [tempfile.TemporaryFile(dir=work) for _ in range(2)]
-        sys.stdout.flush()
-        self.process = os.fork()
-        if self.process == 0:
-            code = 70
-            try:
-                os.close(0)  # `image create` would take /dev/null for image data
-                sys.stdin = None
-                os.dup2(self.output[0].fileno(), 1)
-                os.dup2(self.output[1].fileno(), 2)
-                os.chdir(work)
-                os.environ["OS_CLOUD"] = user
-                code = openstackclient.shell.main(arguments)
-            except SystemExit as end:
-                code = end.code if isinstance(end.code, int) else int(end.code is not None)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code or 0)
-
-    def wait(self):
-        """Exit code, standard output, standard error."""
-        _, status = os.waitpid(self.process, 0)
-        for file in self.output:
-            file.seek(0)
-        return os.waitstatus_to_exitcode(status), *(file.read() for file in self.output)
+    return beside.Fork(work, run)
 
 
 def prepare(*arguments, user="devstack"):
-    code, output, error = Openstack(list(arguments), user).wait()
+    code, output, error = openstack(list(arguments), user).wait()
     if code:
         sys.exit(f"cannot prepare: openstack {' '.join(arguments)}: {error.decode()}")
     return output.decode().strip()
 
 
 made = {}  # the ID of each image, by its name in the lines
-known = {"tag": tag, "data": os.path.join(work, "data")}
+known = {"tag": tag, "data": str(work / "data")}
 USERS = {"admin": "devstack-admin", "demo": "devstack", "other": "devstack-other"}
 
 
@@ -105,9 +71,9 @@ def image(key, name, *options):
 
 
 def prepare_images():
-    data = pathlib.Path(work, "data")
+    data = work / "data"
     data.write_bytes(b"some data\n" * 1000)
-    iso = pathlib.Path(work, "iso")
+    iso = work / "iso"
     iso.write_bytes(bytes(32769) + b"CD001" + bytes(4096))
     image("plain", "plain", "--file", str(data))
     image("rich", "tags and properties", "--file", str(data), "--tag", "zeta", "--tag", "alpha", "--property", "hw_cpu_cores=2",
@@ -144,10 +110,10 @@ def filled(words):
 
 def differs(user, arguments):
     """The difference as text, or nothing."""
-    openstack = Openstack(arguments, user)
+    theirs = openstack(arguments, user)
     mine = subprocess.run([rimg, *arguments], stdin=subprocess.DEVNULL, capture_output=True, cwd=work, timeout=60,
                           env={**os.environ, "OS_CLOUD": user})
-    code, output, _ = openstack.wait()
+    code, output, _ = theirs.wait()
     if (code, output) == (mine.returncode, mine.stdout):
         return None
     lines = [text.decode(errors="backslashreplace").splitlines(keepends=True) for text in (output, mine.stdout)]
@@ -173,7 +139,7 @@ try:
         elif words[0] != "finally" and words[1:2] != ["="]:
             sys.exit(f"{place}: neither a user nor `finally` nor `NAME =`")
 finally:
-    Openstack(["image", "set", "--unprotected", f"iso {tag}"], "devstack").wait()
+    openstack(["image", "set", "--unprotected", f"iso {tag}"], "devstack").wait()
     clean = [("devstack", ["image", "delete", one]) for one in made.values()]
     for _, words in lines():
         try:
@@ -181,7 +147,7 @@ finally:
         except KeyError:
             pass  # it never came to be
     for user, arguments in clean:
-        code, _, error = Openstack(arguments, user).wait()
+        code, _, error = openstack(arguments, user).wait()
         if code:
             failed += 1
             print(f"cannot clean up with {arguments}: {error.decode()}")

@@ -14,28 +14,24 @@ match are printed (all are sent). Nothing stays on either; what another run
 left on that Glance is deleted first.
 """
 
-import atexit
 import difflib
 import hashlib
 import html
 import http.client
-import http.server
 import json
 import os
 import pathlib
 import re
 import shlex
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
-import urllib.request
 import uuid
+
+import beside
 
 if len(sys.argv) not in (3, 4):
     sys.exit(__doc__.split("\n\n")[1])
@@ -43,9 +39,7 @@ cloud = pathlib.Path(sys.argv[1]).resolve()
 rimg = sys.argv[2] if "/" not in sys.argv[2] else os.path.abspath(sys.argv[2])
 if not (cloud / "state/legacy/url").exists():
     sys.exit(f"no Glance 15 in {cloud}: run tests/cloud/legacy-up {cloud} first")
-work = pathlib.Path(tempfile.mkdtemp(prefix="rimg-legacy-"))
-atexit.register(shutil.rmtree, work)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is undone then, too
+work = beside.directory(tempfile.mkdtemp(prefix="rimg-legacy-"))
 tag = uuid.uuid4().hex[:8]
 started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
 REQUESTS = pathlib.Path(__file__).with_suffix(".txt")
@@ -128,17 +122,8 @@ class Place:
         self.directory.mkdir()
         self.words, self.tokens = {}, {}
         for user in ("admin", "demo", "other"):
-            self.tokens[user], self.words[f"project_{user}"] = self.sign_in(user)
-
-    def sign_in(self, user):
-        domain = {"id": "default"}
-        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": {
-            "name": user, "password": "secret", "domain": domain}}},
-            "scope": {"project": {"name": user, "domain": domain}}}}
-        request = urllib.request.Request(self.identity + "/auth/tokens", json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as reply:
-            return reply.headers["X-Subject-Token"], json.load(reply)["token"]["project"]["id"]
+            self.tokens[user], said = beside.sign_in(identity, user)
+            self.words[f"project_{user}"] = said["token"]["project"]["id"]
 
     def said(self, text):
         return re.sub(r"\{(\w+)\}", lambda found: self.words.get(found[1], found[0]), text)
@@ -249,22 +234,7 @@ def web_server():
     web.mkdir()
     (web / "data").write_bytes(DATA["web"])
     (web / "empty").write_bytes(b"")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=web)
-
-        def log_message(self, *_):
-            pass
-
-        def send_head(self):
-            if self.path == "/forbidden":
-                return self.send_error(403)
-            return super().send_head()
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
+    return beside.web_server(web)
 
 
 def serve(real):
@@ -278,18 +248,9 @@ def serve(real):
         "projects": [{"name": user, "id": real.words[f"project_{user}"]} for user in real.tokens],
         "web_download": {"hosts": ["127.0.0.1", "nowhere.invalid"], "ports": []},
     }
-    (work / "serve.yaml").write_text(json.dumps(config))
-    clouds = work / "clouds.yaml"
-    arguments = ["-q", "serve", "--listen", "127.0.0.1:0", "--data-dir", work / "data", "--config", work / "serve.yaml"]
-    process = subprocess.Popen([rimg, *arguments, "--write-clouds-yaml", clouds], stdin=subprocess.DEVNULL)
-    atexit.register(lambda: (process.terminate(), process.wait()))
-    for _ in range(300):
-        if clouds.exists() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    if not clouds.exists():
-        sys.exit("`rimg serve` does not start")
-    identity = re.search(r"auth_url: ['\"]?(http[^'\"\s]+)", clouds.read_text())[1]
+    process, clouds = beside.serve(rimg, work, config, "-q")
+    beside.at_end(lambda: (process.terminate(), process.wait()))
+    identity = beside.auth_url(clouds)
     return Place("rimg", identity, identity.split("/identity")[0])
 
 
@@ -539,13 +500,12 @@ keystone = (cloud / "state/databases").read_text().split()[0]
 real = Place("glance", keystone, (cloud / "state/legacy/url").read_text().strip())
 mine = serve(real)
 places = [real, mine]
-images = set(re.findall(r"\{(\w+)\}", REQUESTS.read_text())) - set(real.words) - {"web", "tag", "none", "closed", "started"}
-with socket.create_server(("127.0.0.1", 0)) as free:
-    closed = free.getsockname()[1]
+images = set(re.findall(r"\{(\w+)\}", REQUESTS.read_text())) - set(real.words) - {"web", "long", "tag", "none", "closed", "started"}
+closed = beside.free_port()
 for place in places:
     for word in sorted(images):
         place.words[word] = str(uuid.uuid5(uuid.NAMESPACE_URL, tag + word))
-    place.words |= {"tag": tag, "started": started, "none": str(uuid.uuid5(uuid.NAMESPACE_URL, tag)), "web": f"http://127.0.0.1:{port}",
+    place.words |= {"tag": tag, "started": started, "none": str(uuid.uuid5(uuid.NAMESPACE_URL, tag)), "web": f"http://127.0.0.1:{port}", "long": "x" * 17000,
                     "closed": f"http://127.0.0.1:{closed}"}
     for name, data in DATA.items():
         (place.directory / name).write_bytes(data)

@@ -670,3 +670,15 @@ impl Shared {
         }
     }
 }
+
+/// A server that says this to the first who comes, whatever they say.
+pub fn babbler(words: &'static [u8]) -> (String, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let talking = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        let _ = client.write_all(words);
+    });
+    (url, talking)
+}

@@ -4,14 +4,12 @@
 //! | --- | --- |
 //! | `world.rs` | `World`: a home, an environment and a service to run rimg in; `each_service` |
 //! | `run.rs` | `Run` and `Outcome`: one run of a program and what came of it; terminals |
-//! | `keystone.rs`, `glance.rs` | the services of the tests, in the form of the real ones |
+//! | `keystone.rs`, `glance/` | the services of the tests, in the form of the real ones |
 //! | `http.rs`, `fault.rs` | the server below them, its records, what can go wrong on it |
 //! | `front.rs` | a door before a service of Images API v1 |
 //! | `tls.rs`, `proxy.rs` | certificates, and a forward proxy |
 //! | `client.rs` | a bare HTTP client, to prepare and to check |
-
-// Every scenario uses a part of this; which parts depends on the scenarios.
-#![allow(dead_code, unused_imports, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+//! | `selftest.rs` | the tests of all this: it answers as the real services do |
 
 pub mod client;
 pub mod fault;

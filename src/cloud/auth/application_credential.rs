@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use super::{Given, Method, user};
 use crate::error::Result;
 
+/// The method of an application credential, which has a scope of its own.
+///
+/// # Errors
+/// What it needs is missing.
 pub fn methods(given: &Given<'_>) -> Result<Vec<Method>> {
     let mut body = match given.config.auth("application_credential_id") {
         Some(id) => json!({"id": id}),

@@ -17,6 +17,10 @@ pub fn names(config: &CloudConfig) -> Vec<&str> {
     names.into_iter().map(|name| name.trim().trim_start_matches("v3")).filter(|name| !name.is_empty()).collect()
 }
 
+/// The methods that `auth_methods` lists, each with what it needs.
+///
+/// # Errors
+/// What it needs is missing.
 pub fn methods(given: &Given<'_>) -> Result<Vec<Method>> {
     let mut methods = Vec::new();
     for name in names(given.config) {

@@ -5,6 +5,10 @@ use serde_json::json;
 use super::{Given, Method, user};
 use crate::error::Result;
 
+/// The method of a user and a password.
+///
+/// # Errors
+/// What it needs is missing.
 pub fn methods(given: &Given<'_>) -> Result<Vec<Method>> {
     let mut user = user(given.config)?;
     user["password"] = given.secret("password", "os-password", "OS_PASSWORD")?.into();

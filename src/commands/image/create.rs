@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 use super::args::{self, Project, Protection, System, Visibility};
-use super::order::{self, METHODS, Source, Target};
+use super::import_args::{self, METHODS, Source, Target};
 use super::{format, view};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -226,7 +226,7 @@ impl Command for Create {
 
         let images = ctx.images().await?;
         match &import {
-            Some(import) => order::check(images, import).await?,
+            Some(import) => import_args::check(images, import).await?,
             None if !self.store.is_empty() => images.know_stores(&self.store).await?,
             None => {}
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{V1, wire};
 use crate::error::{Error, Kind, Result};
-use crate::glance::wire::v2::listed;
+use crate::glance::wire::listed;
 use crate::image::Fields;
 use crate::service::Members;
 

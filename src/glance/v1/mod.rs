@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use super::api::{Api, is_uuid, only};
 use super::cleanup;
-use super::create::{self, Maker, not_the_owner};
+use super::create::{self, not_the_owner};
 use super::download;
+use super::maker::Maker;
 use super::upload::{self, Intake, Stands};
 use super::wire::v1::{self as wire, There};
-use super::wire::v2::{listed, malformed};
+use super::wire::{listed, malformed};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request};
 use crate::image::{Changes, Draft, Filter, Image};

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use super::{V2, wire};
+use super::V2;
 use crate::error::{Error, Kind, Result};
+use crate::glance::wire::{fields, listed, malformed, texts};
 use crate::http::Answer;
 use crate::image::Fields;
 use crate::service::{Cached, ImageCache, Part};
@@ -13,9 +14,9 @@ use crate::service::{Cached, ImageCache, Part};
 #[async_trait(?Send)]
 impl ImageCache for V2 {
     async fn cached(&self) -> Result<Cached> {
-        let state = wire::fields(there(self.api.call(Method::GET, &["cache"]).await)?.json().await?)?;
-        let queued = wire::texts(state.get("queued_images").ok_or_else(wire::malformed)?)?;
-        Ok(Cached { images: wire::listed(Value::Object(state), "cached_images")?, queued })
+        let state = fields(there(self.api.call(Method::GET, &["cache"]).await)?.json().await?)?;
+        let queued = texts(state.get("queued_images").ok_or_else(malformed)?)?;
+        Ok(Cached { images: listed(Value::Object(state), "cached_images")?, queued })
     }
 
     async fn cache(&self, image: &str) -> Result<()> {
@@ -37,11 +38,11 @@ impl ImageCache for V2 {
             let name = HeaderName::from_static("x-image-cache-clear-target");
             request = request.header(name, HeaderValue::from_static(target));
         }
-        there(self.api.http.send(request).await?.ok().await).map(drop)
+        there(self.api.send(request).await).map(drop)
     }
 
     async fn cache_nodes(&self, image: &str) -> Result<Vec<String>> {
-        wire::texts(&there(self.api.call(Method::GET, &["cache", "nodes", image]).await)?.json().await?)
+        texts(&there(self.api.call(Method::GET, &["cache", "nodes", image]).await)?.json().await?)
     }
 
     async fn clean_cache(&self) -> Result<()> {
@@ -49,7 +50,7 @@ impl ImageCache for V2 {
     }
 
     async fn prune_cache(&self) -> Result<Fields> {
-        wire::fields(there(self.api.call(Method::POST, &["cache", "prune"]).await)?.json().await?)
+        fields(there(self.api.call(Method::POST, &["cache", "prune"]).await)?.json().await?)
     }
 }
 

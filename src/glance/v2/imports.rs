@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::tasks::text;
 use super::{V2, wire};
 use crate::error::{Error, Kind, Result};
+use crate::glance::wire::{malformed, texts};
 use crate::image::{Fields, Image, Import, ImportMethod};
 use crate::service::{Imports, Tasks as _};
 use crate::transfer::Data;
@@ -28,7 +29,7 @@ impl Imports for V2 {
             info => info?,
         };
         let methods = info.get("import-methods").and_then(|methods| methods.get("value"));
-        wire::texts(methods.ok_or_else(wire::malformed)?)
+        texts(methods.ok_or_else(malformed)?)
     }
 
     async fn stage(&self, image: &Image, data: Data) -> Result<Image> {
@@ -57,7 +58,7 @@ impl V2 {
     pub(super) async fn begin(&self, id: &str, import: &Import) -> Result<()> {
         let request =
             self.api.request(Method::POST, self.api.url(&["images", id, "import"])?).json(&wire::import(import));
-        self.api.http.send(request).await?.ok().await.map(drop)
+        self.api.send(request).await.map(drop)
     }
 
     /// Waits until the import just begun has come to an end, and tells on the

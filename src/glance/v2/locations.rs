@@ -46,7 +46,7 @@ impl Locations for V2 {
             }
             let request =
                 self.api.request(Method::POST, self.api.url(&["images", image.id(), "locations"])?).json(&body);
-            match self.api.http.send(request).await?.ok().await {
+            match self.api.send(request).await {
                 Ok(_) => return Ok(()),
                 Err(error) if matches!(error.status, Some(404 | 405)) => {}
                 Err(error) if error.status == Some(403) && image.fields.contains_key("locations") => {}
@@ -76,7 +76,7 @@ impl V2 {
     async fn patch(&self, image: &Image, patch: &Value) -> Result<()> {
         let request = self.api.request(Method::PATCH, self.api.url(&["images", image.id()])?).json(patch);
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static(wire::PATCH));
-        self.api.http.send(request).await?.ok().await.map(drop).map_err(|error| match error.kind {
+        self.api.send(request).await.map(drop).map_err(|error| match error.kind {
             Kind::Forbidden if !image.fields.contains_key("locations") => error.next(SHOW),
             _ => error,
         })

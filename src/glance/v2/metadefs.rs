@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::V2;
-use super::wire::{PAGE, fields, listed, page_of};
+use super::wire::{PAGE, page_of};
 use crate::error::{Error, Kind, Result};
 use crate::glance::wire::metadefs as wire;
+use crate::glance::wire::{fields, listed};
 use crate::http::{Answer, Request};
 use crate::image::Fields;
 use crate::service::{Item, Metadefs, NamespaceFilter};
@@ -33,7 +34,7 @@ impl V2 {
     /// when the service refuses. Its own words for what is not there name now
     /// one thing, now the other, and nothing when the namespace is somebody else's.
     async fn metadef(&self, request: Request, namespace: &str, item: Option<(Item, &str)>) -> Result<Answer> {
-        self.api.http.send(request).await?.ok().await.map_err(|error| match (error.kind, item) {
+        self.api.send(request).await.map_err(|error| match (error.kind, item) {
             (Kind::NotFound, None) => Error { message: format!("there is no namespace `{namespace}`"), ..error }
                 .next("`rimg image metadef namespace list` shows those that you can see"),
             (Kind::NotFound, Some((kind, name))) => {
@@ -83,7 +84,7 @@ impl Metadefs for V2 {
             for (key, value) in wanted.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
                 url.query_pairs_mut().append_pair(key, value);
             }
-            let answer = self.api.http.send(self.api.request(Method::GET, url)).await?.ok().await?;
+            let answer = self.api.send(self.api.request(Method::GET, url)).await?;
             let (page, next) = page_of(answer.json().await?, "namespaces")?;
             let empty = page.is_empty();
             namespaces.extend(page);

@@ -6,9 +6,11 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::api::{Api, is_uuid, only};
-use super::create::{self, Maker};
+use super::create;
 use super::download;
+use super::maker::Maker;
 use super::wire::v2 as wire;
+use super::wire::{fields, listed};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request};
 use crate::image::{Changes, Draft, External, Fields, Filter, Image, UseAs};
@@ -43,19 +45,19 @@ impl V2 {
         if let Some(body) = body {
             request = request.json(body);
         }
-        wire::fields(self.api.http.send(request).await?.ok().await?.json().await?)
+        fields(self.api.send(request).await?.json().await?)
     }
 
     /// Asks for many things that come on one page, under `key`.
     async fn listed(&self, parts: &[&str], key: &str) -> Result<Vec<Fields>> {
-        wire::listed(self.api.call(Method::GET, parts).await?.json().await?, key)
+        listed(self.api.call(Method::GET, parts).await?.json().await?, key)
     }
 
     /// One page of a list: its images, and the marker of the next.
     async fn page(&self, filter: &Filter, marker: Option<&str>, left: usize) -> Result<(Vec<Image>, Option<String>)> {
         let mut url = self.api.url(&["images"])?;
         url.set_query(Some(&wire::query(filter, marker, left.min(wire::PAGE))));
-        let answer = self.api.http.send(self.api.request(Method::GET, url)).await?.ok().await?;
+        let answer = self.api.send(self.api.request(Method::GET, url)).await?;
         wire::page(answer.json().await?)
     }
 
@@ -193,7 +195,7 @@ impl ImageService for V2 {
         if let Some(patch) = wire::patch(changes) {
             let request = self.api.request(Method::PATCH, self.api.url(&["images", id])?).json(&patch);
             let request = request.header(CONTENT_TYPE, HeaderValue::from_static(wire::PATCH));
-            self.api.http.send(request).await?.ok().await?;
+            self.api.send(request).await?;
         }
         // One by one, so that tags which somebody else adds meanwhile stay.
         for tag in changes.add_tags.iter().filter(|_| !changes.only_these_tags) {

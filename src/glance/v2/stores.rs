@@ -5,6 +5,7 @@ use http::Method;
 
 use super::V2;
 use crate::error::{Error, Kind, Result};
+use crate::glance::wire::malformed;
 use crate::image::Fields;
 use crate::service::Stores;
 
@@ -25,7 +26,7 @@ impl Stores for V2 {
         match self.fields(Method::GET, &["info", "usage"], None).await {
             Ok(mut answer) => match answer.remove("usage") {
                 Some(serde_json::Value::Object(usage)) => Ok(usage),
-                _ => Err(super::wire::malformed()),
+                _ => Err(malformed()),
             },
             Err(error) if error.kind == Kind::NotFound => {
                 Err(Error::new(Kind::Unsupported, "this image service does not tell what is used of the quotas")

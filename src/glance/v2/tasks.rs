@@ -38,7 +38,7 @@ impl Tasks for V2 {
                     url.query_pairs_mut().append_pair(key, value);
                 }
             }
-            let answer = self.api.http.send(self.api.request(Method::GET, url)).await?.ok().await?;
+            let answer = self.api.send(self.api.request(Method::GET, url)).await?;
             let (listed, next) = wire::page_of(answer.json().await?, "tasks")?;
             let empty = listed.is_empty();
             tasks.extend(listed.into_iter().filter(|task| sort_out.is_none_or(|kind| text(task, "type") == kind)));

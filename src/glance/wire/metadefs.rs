@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::v2::{fields, malformed};
+use super::{fields, malformed};
 use crate::error::Result;
 use crate::image::Fields;
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded::Serializer;
 
-use super::v2::malformed;
+use super::malformed;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Changes, Draft, External, Fields, Filter, Image, UseAs};
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::error::{Error, Kind, Result};
+use super::{fields, listed, malformed};
+use crate::error::Result;
 use crate::image::{Changes, Draft, Fields, Filter, Image, Import, ImportMethod, ImportTo, Location};
 
 /// The media type of a JSON patch that speaks of `/path` and `add`
@@ -105,22 +106,6 @@ pub fn image(body: Value) -> Result<Image> {
     }
 }
 
-/// One thing of an answer, whatever it is.
-pub fn fields(body: Value) -> Result<Fields> {
-    match body {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(malformed()),
-    }
-}
-
-/// What an answer lists under `key`.
-pub fn listed(body: Value, key: &str) -> Result<Vec<Fields>> {
-    match fields(body)?.remove(key) {
-        Some(Value::Array(listed)) => listed.into_iter().map(fields).collect(),
-        _ => Err(malformed()),
-    }
-}
-
 /// A page of a list: its images, and the marker of the next page.
 ///
 /// Only the marker is taken from the `next` link: Glance builds the rest of it
@@ -200,18 +185,6 @@ pub fn locations(body: &Value) -> Result<Vec<Location>> {
     body.as_array().and_then(|places| places.iter().map(one).collect()).ok_or_else(malformed)
 }
 
-/// A list of texts.
-pub fn texts(body: &Value) -> Result<Vec<String>> {
-    let one = |text: &Value| text.as_str().map(str::to_owned);
-    body.as_array().and_then(|texts| texts.iter().map(one).collect()).ok_or_else(malformed)
-}
-
-/// An answer that is none of Glance's.
-pub fn malformed() -> Error {
-    Error::new(Kind::Unavailable, "the image service answered with something else than was asked for")
-        .next("check that the endpoint is Glance itself, not a web page or a proxy")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -289,7 +262,6 @@ mod tests {
         for body in [json!({}), json!(["x"]), json!([{"url": 1}])] {
             assert!(locations(&body).is_err());
         }
-        assert!(texts(&json!([1])).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::password::Hash;
-use crate::local::Caller;
+use crate::local::caller::Caller;
 
 /// Everything that the identity service knows; it does not change while the service runs.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,6 @@
 //! (<https://passlib.readthedocs.io/en/stable/lib/passlib.hash.pbkdf2_digest.html>).
 
 use std::fmt;
-use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::kept;
 use crate::error::{Error, Kind, Result};
 
 /// What passlib and Keystone take: about 10 ms here. What this service makes
@@ -132,15 +132,11 @@ pub fn kept_in(directory: &Path, anew: bool) -> Result<(Hash, Option<String>)> {
     }
     let password = made_up()?;
     let hash = Hash::of(&password)?;
-    // The system gives a temporary file to its owner alone: 0600.
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|e| failed("write", e))?;
-    writeln!(file, "{hash}").and_then(|()| file.as_file().sync_all()).map_err(|e| failed("write", e))?;
-    let placed = if anew { file.persist(&path) } else { file.persist_noclobber(&path) };
-    match placed {
-        Ok(_) => Ok((hash, Some(password))),
+    match kept::write(&path, format!("{hash}\n").as_bytes(), anew) {
+        Ok(()) => Ok((hash, Some(password))),
         // Another process was faster: its password is the one that counts.
-        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => kept_in(directory, anew),
-        Err(e) => Err(failed("write", e.error)),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => kept_in(directory, anew),
+        Err(e) => Err(failed("write", e)),
     }
 }
 

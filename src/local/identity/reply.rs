@@ -7,9 +7,9 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::ROOT;
-use crate::local::Caller;
-use crate::local::server::Payload;
+use super::asked::ROOT;
+use crate::local::answer::Payload;
+use crate::local::caller::Caller;
 
 /// What the Identity API answers.
 pub struct Reply {
@@ -66,6 +66,7 @@ pub struct Refusal {
 pub type Result<T> = std::result::Result<T, Refusal>;
 
 impl Refusal {
+    /// A refusal of `status` for the reason given.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Refusal { status, message: message.into(), more: None }
     }

@@ -11,10 +11,11 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
 use super::directory::{ApplicationCredential, Scope, User, with_implied};
+use super::keystone::Keystone;
 use super::reply::{Refusal, Reply, Result};
-use super::tokens::Key;
-use super::{Asked, Keystone, Token};
+use super::tokens::{Key, Token};
 
 const METHODS: [&str; 3] = ["password", "token", "application_credential"];
 const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::directory::Scope;
 use super::password;
 use crate::error::Result;
-use crate::local::Caller;
+use crate::local::caller::Caller;
 
 /// More than any honest use of one machine; the memory for them is bounded.
 const MOST: usize = 20_000;

@@ -100,6 +100,11 @@ impl Session<'_> {
             .map(drop)
     }
 
+    /// Gives the files up: `run` is who removes them.
+    pub fn discard_files(&self, files: &[FileRow], run: &str) -> rusqlite::Result<()> {
+        files.iter().try_for_each(|file| self.discard_file(&file.id, run))
+    }
+
     /// Forgets a file that is gone.
     pub fn forget_file(&self, id: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([id]).map(drop)

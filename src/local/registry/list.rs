@@ -53,6 +53,18 @@ pub enum SortKey {
     UpdatedAt,
 }
 
+/// What a list can be sorted by, under the names that clients use.
+pub const SORT_KEYS: [(&str, SortKey); 8] = [
+    ("name", SortKey::Name),
+    ("status", SortKey::Status),
+    ("container_format", SortKey::ContainerFormat),
+    ("disk_format", SortKey::DiskFormat),
+    ("size", SortKey::Size),
+    ("id", SortKey::Id),
+    ("created_at", SortKey::CreatedAt),
+    ("updated_at", SortKey::UpdatedAt),
+];
+
 impl SortKey {
     /// The expression that is sorted by: what is not set comes first.
     fn sql(self) -> &'static str {

@@ -18,11 +18,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::types::Value;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ParamsFromIter, Row, TransactionBehavior, params,
+    params_from_iter,
+};
 
 pub use files::{FileRow, FileState};
 pub use image::{Image, Member, Status, Visibility, now};
-pub use list::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
+pub use list::{Compare, Condition, Direction, Listing, SORT_KEYS, SharedWith, SortKey, Viewer, Wanted};
 pub use metadefs::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing};
 pub use tasks::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
 
@@ -155,17 +159,26 @@ pub struct Session<'a> {
     connection: &'a Connection,
 }
 
-/// The columns of an image, in the order that [`image_of`] reads them.
-macro_rules! columns {
+/// The columns of an image but its ID and when it was deleted, in the order of
+/// [`image_of`] and [`values`].
+macro_rules! fields {
     () => {
-        "id, status, name, visibility, owner, disk_format, container_format, size, virtual_size, checksum, \
-         os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, created_at, updated_at, deleted_at, \
-         location"
+        "status, name, visibility, owner, disk_format, container_format, size, virtual_size, checksum, os_hash_algo, \
+         os_hash_value, min_disk, min_ram, protected, os_hidden, created_at, updated_at, location"
     };
 }
 
-const COLUMNS: &str = columns!();
-const BY_ID: &str = concat!("SELECT ", columns!(), " FROM images WHERE id = ?1");
+/// The places of the values of [`fields!`], after the ID.
+macro_rules! places {
+    () => {
+        "?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19"
+    };
+}
+
+const COLUMNS: &str = concat!("id, ", fields!(), ", deleted_at");
+const BY_ID: &str = concat!("SELECT id, ", fields!(), ", deleted_at FROM images WHERE id = ?1");
+const ADD: &str = concat!("INSERT INTO images (id, ", fields!(), ") VALUES (?1, ", places!(), ")");
+const SAVE: &str = concat!("UPDATE images SET (", fields!(), ") = (", places!(), ") WHERE id = ?1");
 
 fn image_of(row: &Row) -> rusqlite::Result<Image> {
     let unreadable = |column: usize, what: String| {
@@ -192,12 +205,37 @@ fn image_of(row: &Row) -> rusqlite::Result<Image> {
         os_hidden: row.get(15)?,
         created_at: row.get(16)?,
         updated_at: row.get(17)?,
-        deleted_at: row.get(18)?,
-        location: row.get(19)?,
+        location: row.get(18)?,
+        deleted_at: row.get(19)?,
         properties: Default::default(),
         tags: Default::default(),
         stores: Vec::new(),
     })
+}
+
+/// The ID of an image, and the values of [`fields!`].
+fn values(image: &Image) -> ParamsFromIter<[Value; 19]> {
+    params_from_iter([
+        image.id.clone().into(),
+        image.status.name().to_owned().into(),
+        image.name.clone().into(),
+        image.visibility.name().to_owned().into(),
+        image.owner.clone().into(),
+        image.disk_format.clone().into(),
+        image.container_format.clone().into(),
+        stored(image.size).into(),
+        stored(image.virtual_size).into(),
+        image.checksum.clone().into(),
+        image.os_hash_algo.clone().into(),
+        image.os_hash_value.clone().into(),
+        image.min_disk.into(),
+        image.min_ram.into(),
+        image.protected.into(),
+        image.os_hidden.into(),
+        image.created_at.into(),
+        image.updated_at.into(),
+        image.location.clone().into(),
+    ])
 }
 
 /// Sizes are counted in 63 bits; there is no file that is larger.
@@ -288,34 +326,7 @@ impl Session<'_> {
 
     /// Records a new image.
     pub fn add(&self, image: &Image) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO images (id, status, name, visibility, owner, disk_format, container_format, size, \
-                 virtual_size, checksum, os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, \
-                 created_at, updated_at, location) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-            )?
-            .execute(params![
-                image.id,
-                image.status.name(),
-                image.name,
-                image.visibility.name(),
-                image.owner,
-                image.disk_format,
-                image.container_format,
-                stored(image.size),
-                stored(image.virtual_size),
-                image.checksum,
-                image.os_hash_algo,
-                image.os_hash_value,
-                image.min_disk,
-                image.min_ram,
-                image.protected,
-                image.os_hidden,
-                image.created_at,
-                image.updated_at,
-                image.location,
-            ])?;
+        self.connection.prepare_cached(ADD)?.execute(values(image))?;
         self.set_properties(image)?;
         self.set_tags(image)
     }
@@ -324,33 +335,7 @@ impl Session<'_> {
     pub fn save(&self, image: &mut Image) -> rusqlite::Result<()> {
         // Two changes within a microsecond are still one after the other.
         image.updated_at = now().max(image.updated_at + 1);
-        self.connection
-            .prepare_cached(
-                "UPDATE images SET status = ?2, name = ?3, visibility = ?4, owner = ?5, disk_format = ?6, \
-                 container_format = ?7, size = ?8, virtual_size = ?9, checksum = ?10, os_hash_algo = ?11, \
-                 os_hash_value = ?12, min_disk = ?13, min_ram = ?14, protected = ?15, os_hidden = ?16, \
-                 updated_at = ?17, location = ?18 WHERE id = ?1",
-            )?
-            .execute(params![
-                image.id,
-                image.status.name(),
-                image.name,
-                image.visibility.name(),
-                image.owner,
-                image.disk_format,
-                image.container_format,
-                stored(image.size),
-                stored(image.virtual_size),
-                image.checksum,
-                image.os_hash_algo,
-                image.os_hash_value,
-                image.min_disk,
-                image.min_ram,
-                image.protected,
-                image.os_hidden,
-                image.updated_at,
-                image.location,
-            ])?;
+        self.connection.prepare_cached(SAVE)?.execute(values(image))?;
         self.set_properties(image)?;
         self.set_tags(image)
     }

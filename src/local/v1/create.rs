@@ -8,17 +8,19 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use uuid::Uuid;
 
+use super::gate::{enforce, refused};
 use super::headers::Meta;
 use super::query::is_uuid_like;
 use super::source::Sources;
-use super::{enforce, refused, view};
-use crate::local::Service;
+use super::view;
+use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `POST /v1/images`
 pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
@@ -36,10 +38,14 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
     meta.apply(&mut image, caller.is_admin);
     service.settings.quota.check_properties(&image)?;
     sources.look(service, &caller, &meta).await?;
-    let store = store(service, &meta)?;
+    let store = match meta.store {
+        // Found out only when data is to go there.
+        Some(None) => Err(Failure::bad_request("Store for scheme  not found")),
+        _ => Ok(store(service, &meta)?),
+    };
     image.size = Some(sources.size(service, &meta).await?.unwrap_or_default());
     // What has no bytes has all of them.
-    if meta.size == Some(0) && !sources.body && sources.copy_from.is_none() {
+    if meta.size == Some(0) && sources.copy_from.is_none() {
         image.status = Status::Active;
         image.location = sources.location.clone();
     }
@@ -60,7 +66,7 @@ pub async fn create(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
             reserved => reserved.map(|()| image),
         })
         .await?;
-    let image = sources.bring(service, asked, image, Ok(store)).await?;
+    let image = sources.bring(service, asked, image, store).await?;
     let mut answer = view::told(StatusCode::CREATED, &image);
     if let Ok(location) = HeaderValue::from_str(&format!("{}/v1/images/{}", asked.base, image.id)) {
         answer.headers_mut().insert(LOCATION, location);

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::{bare, check_owner, enforce, look_up, refused};
-use crate::local::Service;
-use crate::local::access::aside;
+use super::gate::{check_owner, enforce, look_up, refused};
+use crate::local::answer::{Payload, bare};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::registry::Status;
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `DELETE /v1/images/{id}`
 pub async fn delete(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

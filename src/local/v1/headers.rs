@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use crate::local::Settings;
 use crate::local::failure::{Failure, Result};
 use crate::local::filter::instant;
 use crate::local::pipeline::Facts;
 use crate::local::registry::{Image, Visibility};
+use crate::local::settings::Settings;
 
 const META: &str = "x-image-meta-";
-const PROPERTY: &str = "x-image-meta-property-";
+const PROPERTY: &str = "property_";
+
+/// A header of so many bytes is too long, name and value together.
+const LINE: usize = 16 * 1024 - 4;
 
 /// The fields that a request may name, whether they are of use or not.
 const FIELDS: [&str; 22] = [
@@ -93,24 +96,28 @@ impl Meta {
     /// Reads and checks what the headers say.
     pub fn read(settings: &Settings, headers: &HeaderMap) -> Result<Self> {
         let mut meta = Meta::default();
-        let mut fields: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut given: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in headers {
             let name = name.as_str();
+            if name.len() + value.len() >= LINE {
+                return bad("Header Line Too Long");
+            }
             let Some(field) = name.strip_prefix(META) else { continue };
             let value = std::str::from_utf8(value.as_bytes());
             let value = value.map_err(|_| Failure::bad_request(format!("The header {name} is not UTF-8.")))?;
-            if value.chars().any(|letter| letter > '\u{ffff}') {
-                return bad(format!("The header {name} holds characters of 4 bytes, which are not taken."));
-            }
+            // One that comes twice is a list (<https://www.rfc-editor.org/rfc/rfc9110#field.lines>), however it is written.
+            let so_far = given.entry(field.replace('-', "_"));
+            so_far.and_modify(|list| *list = format!("{list},{value}")).or_insert_with(|| value.to_owned());
+        }
+        let mut fields: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for (name, value) in given {
             if let Some(property) = name.strip_prefix(PROPERTY) {
-                meta.properties.insert(property.replace('-', "_"), value.to_owned());
-                continue;
+                meta.properties.insert(property.to_owned(), value);
+            } else if !FIELDS.contains(&name.as_str()) || name == "properties" {
+                return bad(format!("Bad header: {META}{}", name.replace('_', "-")));
+            } else {
+                fields.insert(name, Some(value).filter(|value| !value.is_empty()));
             }
-            let field = field.replace('-', "_");
-            if !FIELDS.contains(&field.as_str()) || field == "properties" {
-                return bad(format!("Bad header: {name}"));
-            }
-            fields.insert(field, Some(value.to_owned()).filter(|value| !value.is_empty()));
         }
         let mut text = |field: &str| fields.remove(field);
         meta.size = number("size", text("size"))?.map(i64::unsigned_abs);
@@ -329,13 +336,21 @@ mod tests {
             ("deleted_at", "1899-12-31T23:59:59", "Invalid time format for deleted_at."),
             ("name", &long, "Image name too long: 256"),
             ("checksum", &"0".repeat(33), "can't exceed 32 characters"),
-            ("name", "\u{1f600}", "holds characters of 4 bytes"),
+            ("name", &"x".repeat(LINE), "Header Line Too Long"),
         ] {
             let refused = read(&[(&format!("{META}{name}"), value.as_bytes())]).unwrap_err();
             assert!(refused.contains(words) && !refused.contains('\n'), "{name} {value}: {refused}");
         }
         assert!(read(&[("x-image-meta-name", b"\xff")]).unwrap_err().contains("is not UTF-8"));
         assert!(read(&[("x-image-meta-name", &long.as_bytes()[2..])]).is_ok());
+        assert!(read(&[("x-image-meta-name", "\u{1f600}".as_bytes())]).is_ok());
+    }
+
+    #[test]
+    fn a_header_that_comes_twice_is_a_list() {
+        let twice = read(&[("x-image-meta-property-a-b", b"1"), ("x-image-meta-property-a_b", b"2")]).unwrap();
+        assert_eq!(twice.properties, [("a_b".to_owned(), "1,2".to_owned())].into());
+        assert!(read(&[("x-image-meta-size", b"1"), ("x-image-meta-size", b"2")]).unwrap_err().contains("'1,2'"));
     }
 
     #[test]

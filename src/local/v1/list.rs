@@ -6,12 +6,14 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{enforce, query, view};
-use crate::local::Service;
-use crate::local::access::aside;
+use super::gate::enforce;
+use super::{query, view};
+use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Image;
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `GET /v1/images`
 pub async fn brief(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
@@ -25,6 +27,13 @@ pub async fn detail(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
 
 async fn list(service: &Arc<Service>, asked: &mut Asked, view: fn(&Image) -> Value) -> Result<Response<Payload>> {
     enforce(service, &asked.caller, "get_images")?;
+    let decoded = percent_encoding::percent_decode_str(&asked.query).decode_utf8();
+    decoded.map_err(|_| {
+        Failure::bad_request(
+            "Error decoding your request. Either the URL or the request body contained characters that could not be \
+             decoded by Glance",
+        )
+    })?;
     let pairs: Vec<_> = form_urlencoded::parse(asked.query.as_bytes()).into_owned().collect();
     let (mut listing, marker) = query::listing(&asked.caller, &service.settings.limits, &pairs)?;
     let (service, caller) = (Arc::clone(service), Arc::clone(&asked.caller));

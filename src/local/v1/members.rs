@@ -6,12 +6,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{enforce, look_up};
-use crate::local::Service;
+use super::gate::{enforce, look_up};
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Member, Session, Status, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// The image, if it was not deleted.
 fn present(session: &Session, caller: &Caller, id: &str) -> Result<Image> {
@@ -86,9 +87,9 @@ pub async fn add(service: &Arc<Service>, asked: &mut Asked, id: &str, member: &s
     };
     enforce(service, &asked.caller, "modify_member")?;
     let can_share = match body.get("member") {
-        Some(Value::Object(member)) => member.get("can_share").map(is_true),
-        Some(_) => return Err(invalid("`member` is no object")),
-        None => None,
+        Some(Value::Object(member)) => Ok(member.get("can_share").map(is_true)),
+        Some(_) => Err(invalid("`member` is no object")),
+        None => Ok(None),
     };
     let (caller, id, member) = (Arc::clone(&asked.caller), id.to_owned(), member.to_owned());
     service
@@ -96,7 +97,7 @@ pub async fn add(service: &Arc<Service>, asked: &mut Asked, id: &str, member: &s
             let image = present(session, &caller, &id)?;
             service.settings.quota.check_members(session.visible_members(&caller, &image)?.len())?;
             check_sharing(session, &caller, &image)?;
-            put(session, &image, &member, can_share)
+            put(session, &image, &member, can_share?)
         })
         .await?;
     Ok(no_content())
@@ -120,24 +121,34 @@ pub async fn remove(service: &Arc<Service>, asked: &mut Asked, id: &str, member:
     Ok(no_content())
 }
 
+/// What a body says of members: each, and whether it may share the image further.
+fn memberships(body: &Value) -> Result<Vec<(String, Option<bool>)>> {
+    let given = body.get("memberships").ok_or_else(|| invalid("there are no `memberships`"))?;
+    let given = given.as_array().ok_or_else(|| invalid("`memberships` is no list"))?;
+    let read = |membership: &Value| {
+        let member = match membership.get("member_id") {
+            Some(Value::String(member)) => member.clone(),
+            Some(Value::Number(member)) => member.to_string(),
+            _ => return Err(invalid("there is no `member_id`")),
+        };
+        Ok((member, membership.get("can_share").map(is_true)))
+    };
+    given.iter().map(read).collect()
+}
+
 /// `PUT /v1/images/{id}/members`: these, and no others.
 pub async fn replace(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
     let body = asked.json(service.settings.limits.json_bytes).await?;
     enforce(service, &asked.caller, "modify_member")?;
-    let mut wanted: BTreeMap<String, Option<bool>> = BTreeMap::new();
-    let given = body.get("memberships").ok_or_else(|| invalid("there are no `memberships`"))?;
-    for membership in given.as_array().ok_or_else(|| invalid("`memberships` is no list"))? {
-        let member =
-            membership.get("member_id").and_then(Value::as_str).ok_or_else(|| invalid("there is no `member_id`"))?;
-        wanted.insert(member.to_owned(), membership.get("can_share").map(is_true));
-    }
     let (caller, id) = (Arc::clone(&asked.caller), id.to_owned());
     service
         .write(move |service, session| {
             let image = present(session, &caller, &id)?;
+            let wanted = memberships(&body)?;
             if let Some(others) = wanted.len().checked_sub(1) {
                 service.settings.quota.check_members(others)?;
             }
+            let wanted: BTreeMap<_, _> = wanted.into_iter().collect();
             check_sharing(session, &caller, &image)?;
             // A member that shares further sees no other, and takes none away.
             let known = session.visible_members(&caller, &image)?;

@@ -7,6 +7,7 @@
 
 mod create;
 mod delete;
+mod gate;
 mod headers;
 mod list;
 mod members;
@@ -18,15 +19,12 @@ mod view;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 
-use super::Service;
-use super::caller::Caller;
+use super::answer::Payload;
 use super::failure::{Failure, Result};
-use super::policy::Target;
-use super::registry::{Image, Session, Visibility};
-use super::server::{Asked, Payload};
+use super::request::Asked;
+use super::service::Service;
 
 /// Answers a request whose path, after the version, is `asked.path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
@@ -67,48 +65,4 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
         (["shared-images", member], _) => members::shared_images(service, asked, member),
         _ => Err(Failure::nothing_here()),
     }
-}
-
-/// The gate of a policy rule. v1 asks it before it looks at any image, so what
-/// a rule says of an image is taken as true here; whether the caller may have
-/// this image is for the registry to say.
-fn enforce(service: &Service, caller: &Caller, rule: &str) -> Result<()> {
-    let own = caller.project_id.as_deref();
-    let target = Target { owner: own, member: own, visibility: None };
-    match service.policy.check(rule, caller, &target) {
-        true => Ok(()),
-        false => Err(refused("")),
-    }
-}
-
-fn refused(reason: impl Into<String>) -> Failure {
-    Failure::detailed(StatusCode::FORBIDDEN, reason.into())
-}
-
-/// The image of this ID if the caller sees it, be it deleted if the caller is an admin.
-fn look_up(session: &Session, caller: &Caller, id: &str) -> Result<Image> {
-    let image = session.visible_ever(caller, id)?;
-    image.ok_or_else(|| Failure::not_found(format!("Image with identifier {id} not found")))
-}
-
-/// Refuses to `verb` an image that is not the caller's: 403 where everybody
-/// knows of it, else 404.
-fn check_owner(caller: &Caller, image: &Image, verb: &str) -> Result<()> {
-    match image.visibility {
-        _ if caller.is_admin || caller.owns(image.owner.as_deref()) => Ok(()),
-        Visibility::Public | Visibility::Community => {
-            Err(refused(format!("Forbidden to {verb} image: it belongs to others")))
-        }
-        Visibility::Private | Visibility::Shared => Err(Failure::not_found("Image not found")),
-    }
-}
-
-/// The answer of which nothing but the status is of interest.
-fn bare(status: StatusCode) -> Response<Payload> {
-    let mut answer = Response::new(Payload::from(bytes::Bytes::new()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
-    headers.insert(CONTENT_LENGTH, 0.into());
-    answer
 }

@@ -5,19 +5,8 @@ use rusqlite::types::Value;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::filter::{condition, instant};
-use crate::local::registry::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Wanted};
+use crate::local::registry::{Compare, Condition, Direction, Listing, SORT_KEYS, SharedWith, SortKey, Viewer, Wanted};
 use crate::local::settings::Limits;
-
-const SORT_KEYS: [(&str, SortKey); 8] = [
-    ("name", SortKey::Name),
-    ("status", SortKey::Status),
-    ("container_format", SortKey::ContainerFormat),
-    ("disk_format", SortKey::DiskFormat),
-    ("size", SortKey::Size),
-    ("id", SortKey::Id),
-    ("created_at", SortKey::CreatedAt),
-    ("updated_at", SortKey::UpdatedAt),
-];
 
 /// The list that the pairs of a query ask for, and the ID that its page begins after.
 pub fn listing(caller: &Caller, limits: &Limits, pairs: &[(String, String)]) -> Result<(Listing, Option<String>)> {
@@ -84,8 +73,9 @@ pub fn listing(caller: &Caller, limits: &Limits, pairs: &[(String, String)]) -> 
     }
     let limit = match given("limit") {
         None => limits.page,
+        Some(limit) if is_count(limit) => limit.trim().parse().unwrap_or(usize::MAX),
         Some(limit) => match limit.trim().parse::<i64>() {
-            Ok(limit) => usize::try_from(limit).or_else(|_| bad("limit param must be positive"))?,
+            Ok(_) => return bad("limit param must be positive"),
             Err(_) => return bad("limit param must be an integer"),
         },
     };
@@ -172,6 +162,7 @@ mod tests {
         assert_eq!(since.conditions, [Condition::Is("updated_at", Compare::Greater, Value::Integer(1_000_000))]);
         assert!(since.gone && !listing.gone);
         assert_eq!((listing.limit, read(false, "limit=5000").unwrap().limit), (25, 1000));
+        assert_eq!(read(false, "limit=99999999999999999999999").unwrap().limit, 1000);
     }
 
     #[test]

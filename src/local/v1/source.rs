@@ -7,15 +7,16 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use url::Url;
 
+use super::gate::{enforce, look_up};
 use super::headers::Meta;
-use super::{enforce, look_up};
-use crate::local::Service;
-use crate::local::access::aside;
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
-use crate::local::pipeline::{self, Destination, Feed, Terms};
+use crate::local::pipeline::{self, Destination, Failed, Feed, Terms};
 use crate::local::registry::{Image, Status};
-use crate::local::server::Asked;
+use crate::local::request::Asked;
+use crate::local::service::Service;
+use crate::local::status;
 use crate::local::web_download::{Reading, Way};
 
 /// What a request says of the data: more than one is refused, but not before
@@ -114,7 +115,7 @@ impl Sources {
         }
         let caller = Arc::clone(&asked.caller);
         let id = image.id.clone();
-        let terms = Terms { declared: None, facts: Meta::facts(&image), inspected: false, failed: Status::Killed };
+        let terms = Terms { declared: None, facts: Meta::facts(&image), inspected: false, failed: Failed::Killed };
         if self.body {
             check_formats(service, &image)?;
             let store = store?;
@@ -122,6 +123,16 @@ impl Sources {
             if !media.eq_ignore_ascii_case("application/octet-stream") {
                 kill(service, &id).await;
                 return Err(Failure::bad_request("Content-Type must be application/octet-stream"));
+            }
+            if image.status == Status::Active {
+                // It was said to have no bytes, and has some after all.
+                service
+                    .write({
+                        let mut image = image.clone();
+                        image.status = Status::Queued;
+                        move |_, session| Ok(session.save(&mut image)?)
+                    })
+                    .await?;
             }
             let destination = Destination::Store(store);
             let stored = pipeline::upload(service, &caller, &id, destination, terms, Feed::Body(&mut asked.body)).await;
@@ -132,7 +143,7 @@ impl Sources {
             let (service, store) = (Arc::clone(service), store?);
             tokio::spawn(async move {
                 let work = copy(&service, &caller, &id, store, terms, &url);
-                service.imports.carry(work).await;
+                service.imports.in_turn(work).await;
             });
             return Ok(image);
         } else if let (Some(location), Some(url)) = (self.location.clone(), &self.external) {
@@ -209,7 +220,7 @@ async fn copy(service: &Arc<Service>, caller: &Arc<Caller>, id: &str, store: Str
 async fn kill(service: &Arc<Service>, id: &str) {
     let id = id.to_owned();
     // What cannot be marked now is told all the same.
-    let _ = service.write(move |_, session| pipeline::kill(session, &id)).await;
+    let _ = service.write(move |_, session| status::kill(session, &id)).await;
 }
 
 /// A failure of the data in v1's words. The image is killed, but where another has it in hand.

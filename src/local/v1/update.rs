@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
+use super::gate::{check_owner, enforce, look_up, refused};
 use super::headers::{Meta, is_yes};
 use super::source::Sources;
-use super::{check_owner, create, enforce, look_up, refused, view};
-use crate::local::Service;
+use super::{create, view};
+use crate::local::answer::Payload;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::protection::{Act, is_own};
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `PUT /v1/images/{id}`
 pub async fn update(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

@@ -4,10 +4,10 @@ use http::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::local::Service;
+use crate::local::answer::{Payload, json as as_json};
 use crate::local::caller::Caller;
 use crate::local::registry::{Image, Visibility};
-use crate::local::server::{Payload, json as as_json};
+use crate::local::service::Service;
 
 /// A time as the registry of Glance writes it.
 fn time(microseconds: i64) -> String {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use http::Response;
 
-use crate::local::Service;
+use crate::local::answer::{Payload, no_content};
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::Status;
-use crate::local::server::{Asked, Payload, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `POST /v2/images/{id}/actions/deactivate` and `…/reactivate`: both also do
 /// for an image that is already so.

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 
-use crate::local::Service;
+use crate::local::answer::Payload;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
-use crate::local::server::{Asked, Payload};
-
-use super::bodiless;
+use crate::local::request::{Asked, bodiless};
+use crate::local::service::Service;
 
 /// Answers a request whose path, after `cache`, is `path`.
 pub fn answer(service: &Arc<Service>, asked: &mut Asked, path: &[&str]) -> Result<Response<Payload>> {

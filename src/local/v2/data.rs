@@ -7,11 +7,13 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, Head
 use http::{Response, StatusCode};
 
 use super::query;
-use crate::local::Service;
+use crate::local::answer::{Payload, no_content};
 use crate::local::failure::{Failure, Result};
-use crate::local::pipeline::{self, Destination, Facts, Feed, Terms};
+use crate::local::pipeline::{self, Destination, Facts, Failed, Feed, Terms};
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload, no_content};
+use crate::local::request::Asked;
+use crate::local::serve_data;
+use crate::local::service::Service;
 
 /// `PUT /v2/images/{id}/file`
 pub async fn upload(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {
@@ -40,7 +42,7 @@ pub async fn stage(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
 }
 
 fn terms(declared: Option<i128>) -> Terms {
-    Terms { declared, facts: Facts::default(), inspected: true, failed: Status::Queued }
+    Terms { declared, facts: Facts::default(), inspected: true, failed: Failed::Queued }
 }
 
 /// Data is `application/octet-stream` and nothing else.
@@ -83,7 +85,7 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
         for name in &preferred {
             service.store(name).map_err(|_| Failure::bad_request(format!("Store '{name}' is not configured.")))?;
         }
-        let mut files = pipeline::stored(session, id)?;
+        let mut files = serve_data::stored(session, id)?;
         // Those preferred first, else as they came.
         files.sort_by_key(|(file, _)| !preferred.contains(&file.store));
         Ok((image, files))
@@ -94,7 +96,7 @@ pub async fn download(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Re
     let Some(size) = files.first().and_then(|(file, _)| file.size) else { return Ok(no_content()) };
     let part = Part::asked(asked, size)?;
     let Part { start, end } = part.unwrap_or(Part { start: 0, end: size });
-    let download = pipeline::download(service, id, files, start, end).await?;
+    let download = serve_data::download(service, id, files, start, end).await?;
     let mut answer = Response::new(Payload::File(download));
     if part.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -118,7 +120,7 @@ async fn elsewhere(service: &Service, asked: &Asked, image: &Image, location: &s
     if asked.header(RANGE).or(asked.header(CONTENT_RANGE)).is_some() {
         return Err(Failure::bad_request("Getting images randomly from this store is not supported."));
     }
-    let (remote, size) = pipeline::remote(service, image, location).await?;
+    let (remote, size) = serve_data::remote(service, image, location).await?;
     let mut answer = Response::new(Payload::Remote(remote));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

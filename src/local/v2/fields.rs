@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::{python, schemas};
-use crate::local::Settings;
 use crate::local::failure::{Failure, Result};
+use crate::local::settings::Settings;
 
 /// Whether the field is one that every image has, and not a property of some.
 pub fn is_known(name: &str) -> bool {
@@ -16,16 +16,6 @@ pub fn is_known(name: &str) -> bool {
 /// a property, and holds text.
 pub fn check(settings: &Settings, name: &str, value: &Value) -> Result<()> {
     schemas::check_image(settings, &Value::Object(Map::from_iter([(name.to_owned(), value.clone())])))
-}
-
-/// Whether the text is a UUID with its hyphens, as the schema wants it.
-pub fn is_uuid(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 36
-        && bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 /// Refuses (400) what Glance's database does not take, whatever the schema
@@ -80,6 +70,14 @@ fn title(name: &str) -> String {
             if inside { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() }
         })
         .collect()
+}
+
+/// A time as the API writes it: seconds, UTC.
+pub fn time(microseconds: i64) -> String {
+    match jiff::Timestamp::from_microsecond(microseconds) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{fields, patch, query, schemas};
-use crate::local::Service;
-use crate::local::access::aside;
+use super::fields::{self, time};
+use super::{patch, query, schemas};
+use crate::local::answer::{Payload, json as as_json, no_content};
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::pipeline;
 use crate::local::policy::Target;
 use crate::local::registry::{Image, Status};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// The image as the caller is shown it: without properties that are not for
 /// the caller's eyes.
@@ -79,14 +81,6 @@ struct Page {
     schema: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-}
-
-/// A time as the API writes it: seconds, UTC.
-pub fn time(microseconds: i64) -> String {
-    match jiff::Timestamp::from_microsecond(microseconds) {
-        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        Err(_) => String::new(),
-    }
 }
 
 /// `POST /v2/images`

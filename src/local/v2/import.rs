@@ -10,13 +10,15 @@ use url::Url;
 use uuid::Uuid;
 
 use super::python;
-use crate::local::Service;
-use crate::local::access::aside;
+use crate::local::answer::Payload;
+use crate::local::aside::aside;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
-use crate::local::import::{self, Import, Source, TASK};
+use crate::local::import::lock::{TASK, is_locked, take_over};
+use crate::local::import::{self, Import, Source};
 use crate::local::registry::{Session, Status, Task, TaskStatus, now};
-use crate::local::server::{Asked, Payload};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// What a request asks for.
 #[derive(Clone)]
@@ -59,7 +61,7 @@ pub async fn start(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Resul
             service.registry.write(|session| {
                 let Some(import) = plan(&service, session, &caller, &wish, &id)? else { return Ok(None) };
                 let Some(mut image) = session.image(&id)? else { return Ok(None) };
-                import::take_over(session, &mut image)?;
+                take_over(session, &mut image)?;
                 image.properties.insert(TASK.to_owned(), import.task.clone());
                 session.save(&mut image)?;
                 let now = now();
@@ -160,7 +162,7 @@ fn plan(service: &Service, session: &Session, caller: &Caller, wish: &Wish, id: 
         return conflict("'disk_format' needs to be set before import");
     }
     service.enforce(if copy { "copy_image" } else { "modify_image" }, caller, &image)?;
-    if import::is_locked(session, &image)? {
+    if is_locked(session, &image)? {
         return conflict("Image has active task");
     }
     // An upload into the staging area that is still under way has staged nothing yet.

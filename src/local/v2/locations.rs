@@ -7,10 +7,11 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::schemas::LOCATION;
-use crate::local::Service;
+use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{FileState, Status};
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// `GET /v2/images/{id}/locations`
 pub fn list(service: &Arc<Service>, asked: &mut Asked, id: &str) -> Result<Response<Payload>> {

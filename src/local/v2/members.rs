@@ -6,12 +6,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::images::time;
-use crate::local::Service;
+use super::fields::time;
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Member, Session, Visibility, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 fn view(member: &Member) -> Value {
     json!({

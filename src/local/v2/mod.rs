@@ -24,9 +24,10 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 
-use super::Service;
+use super::answer::Payload;
 use super::failure::{Failure, Result};
-use super::server::{Asked, Payload};
+use super::request::{Asked, bodiless};
+use super::service::Service;
 
 /// Answers a request whose path, after the version, is `asked.path`.
 pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Response<Payload>> {
@@ -109,13 +110,5 @@ pub async fn answer(service: &Arc<Service>, asked: &mut Asked) -> Result<Respons
         }
         (["schemas", rest @ ..], _) if schemas::is_one(&rest.join("/")) => Err(Failure::method_not_allowed("GET")),
         _ => Err(Failure::nothing_here()),
-    }
-}
-
-/// A request that has no body, as it should be.
-fn bodiless(asked: &mut Asked) -> Result<&mut Asked> {
-    match asked.has_body() {
-        true => Err(Failure::bad_request("A body is not expected with this request.")),
-        false => Ok(asked),
     }
 }

@@ -11,7 +11,8 @@ use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::protection::Act;
 use crate::local::registry::{Image, Status, Visibility};
-use crate::local::{Service, Settings};
+use crate::local::service::Service;
+use crate::local::settings::Settings;
 
 /// The media types, of the older dialect and the newer.
 const OLD: &str = "application/openstack-images-v2.0-json-patch";

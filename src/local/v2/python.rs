@@ -1,7 +1,8 @@
 //! Values as Python writes them: texts of Glance's errors quote what was sent,
 //! and the schema that it breaks, in the forms of `repr`
 //! (<https://docs.python.org/3/library/functions.html#repr>) and of `pprint`
-//! (<https://docs.python.org/3/library/pprint.html>), to the letter.
+//! (<https://docs.python.org/3/library/pprint.html>), to the letter. And a UUID as
+//! the schema knows one.
 
 use std::fmt::{Result, Write};
 
@@ -243,6 +244,16 @@ fn word_end(text: &str) -> usize {
     let is_space = |letter: char| letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter);
     let word = text.find(is_space).unwrap_or(text.len());
     text[word..].find(|letter| !is_space(letter)).map_or(text.len(), |space| word + space)
+}
+
+/// Whether the text is a UUID with its hyphens, as the schema wants it.
+pub fn is_uuid(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == 36
+        && bytes.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use url::form_urlencoded;
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::filter::{boolean, condition, number};
-use crate::local::registry::{Compare, Condition, Direction, Listing, SharedWith, SortKey, Viewer, Visibility, Wanted};
+use crate::local::registry::{
+    Compare, Condition, Direction, Listing, SORT_KEYS, SharedWith, SortKey, Viewer, Visibility, Wanted,
+};
 use crate::local::settings::Limits;
 
 /// The pairs of a query, decoded, in order.
@@ -104,17 +106,6 @@ struct Order<'a> {
     keys: Vec<&'a str>,
     directions: Vec<&'a str>,
 }
-
-const SORT_KEYS: [(&str, SortKey); 8] = [
-    ("name", SortKey::Name),
-    ("status", SortKey::Status),
-    ("container_format", SortKey::ContainerFormat),
-    ("disk_format", SortKey::DiskFormat),
-    ("size", SortKey::Size),
-    ("id", SortKey::Id),
-    ("created_at", SortKey::CreatedAt),
-    ("updated_at", SortKey::UpdatedAt),
-];
 
 impl Order<'_> {
     fn read(&self) -> Result<Vec<(SortKey, Direction)>> {

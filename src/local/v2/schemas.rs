@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::fields::is_uuid;
 use super::python;
+use super::python::is_uuid;
+use crate::local::answer::{Payload, json as as_json};
 use crate::local::failure::{Failure, Result};
-use crate::local::server::{Payload, json as as_json};
-use crate::local::{Service, Settings};
+use crate::local::service::Service;
+use crate::local::settings::Settings;
 
 static SCHEMAS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas.json")).unwrap_or_default());

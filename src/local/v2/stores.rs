@@ -6,12 +6,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::Service;
-use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json, no_content};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{FileState, Status};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 use crate::local::store::BLOCK;
 
 fn views(service: &Service) -> Vec<Value> {
@@ -94,7 +95,7 @@ pub async fn delete_copy(
             session.save(&mut image)?;
             Ok(file)
         })?;
-        service.remove(service.store(&file.store)?, &file.id);
+        service.remove_files(&[file]);
         Ok(())
     })
     .await?;

@@ -6,11 +6,12 @@ use http::Response;
 use serde_json::json;
 
 use super::fields;
-use crate::local::Service;
+use crate::local::answer::{Payload, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Image, Session};
-use crate::local::server::{Asked, Payload, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 fn look_up(service: &Service, session: &Session, caller: &Caller, id: &str) -> Result<Image> {
     let image = session.visible(caller, id)?.ok_or_else(|| Failure::not_found(format!("Image {id} not found.")))?;

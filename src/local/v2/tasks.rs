@@ -7,17 +7,18 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::fields::is_uuid;
-use super::images::time;
+use super::fields::time;
 use super::page::Page;
+use super::python::is_uuid;
 use super::query::pairs;
 use super::schemas::TASK;
-use crate::local::Service;
-use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::{Failure, Result};
 use crate::local::policy::Target;
 use crate::local::registry::{TASK_COLUMNS, Task, TaskListing, TaskStatus};
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 const TYPE: &str = "api_image_import";
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::local::Service;
-use crate::local::access::aside;
+use crate::local::answer::{Payload, json as as_json};
+use crate::local::aside::aside;
 use crate::local::failure::Result;
-use crate::local::server::{Asked, Payload, json as as_json};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 
 /// What the caller's project has of what it may have, sizes in MiB; nothing is
 /// told where nothing is limited. Glance tells this of limits kept in Keystone

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::order::{self, METHODS, Source, Target};
+use super::import_args::{self, METHODS, Source, Target};
 use super::view;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -76,7 +76,7 @@ impl Command for Import {
         service.can_import()?;
         let image = service.find(&image).await?;
         ready(&image, &import.method)?;
-        order::check(service, &import).await?;
+        import_args::check(service, &import).await?;
         let limit = self.timeout.map_or(IMPORT_LIMIT, Duration::from_secs);
         let image = service.import(&image, &import, self.wait.then_some(limit)).await?;
         Ok(view::record(&image, false))

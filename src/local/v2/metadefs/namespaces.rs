@@ -8,12 +8,14 @@ use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::{body, enforce, items, namespace, property, put_times, read, string};
-use crate::local::Service;
+use super::body::{body, enforce, namespace, path, put_times, read, string, unprotected};
+use super::{items, property};
+use crate::local::answer::{Payload, json as as_json, no_content};
 use crate::local::caller::Caller;
 use crate::local::failure::{Failure, Result};
 use crate::local::registry::{Item, ItemKind, NAMESPACE_SORT_KEYS, Namespace, NamespaceListing, Session, now};
-use crate::local::server::{Asked, Payload, json as as_json, no_content};
+use crate::local::request::Asked;
+use crate::local::service::Service;
 use crate::local::v2::page::Page;
 use crate::local::v2::query::pairs;
 use crate::local::v2::schemas::NAMESPACE;
@@ -21,10 +23,6 @@ use crate::local::v2::schemas::NAMESPACE;
 /// What a header cannot hold as it is.
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ');
 const READ_ONLY: [&str; 4] = ["self", "schema", "created_at", "updated_at"];
-
-pub fn path(namespace: &str) -> String {
-    format!("/v2/metadefs/namespaces/{namespace}")
-}
 
 /// A namespace as the API shows it, without what it defines.
 fn view(namespace: &Namespace) -> Map<String, Value> {
@@ -312,15 +310,4 @@ pub async fn delete(service: &Arc<Service>, asked: &mut Asked, name: &str) -> Re
         })
         .await?;
     Ok(no_content())
-}
-
-/// Refuses (403) to take from a protected namespace.
-pub fn unprotected(namespace: &Namespace) -> Result<()> {
-    match namespace.protected {
-        false => Ok(()),
-        true => Err(Failure::forbidden(format!(
-            "Metadata definition namespace {} is protected and cannot be deleted.",
-            namespace.namespace
-        ))),
-    }
 }

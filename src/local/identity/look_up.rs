@@ -5,9 +5,11 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::asked::{Asked, ROOT};
 use super::directory::{ApplicationCredential, DEFAULT_DOMAIN, Domain, Project, Scope, User, id_of};
-use super::reply::{Refusal, Reply, no_method};
-use super::{Asked, Keystone, ROOT, Token};
+use super::keystone::Keystone;
+use super::reply::{Refusal, Reply, no_method, no_page};
+use super::tokens::Token;
 
 fn v3(asked: &Asked) -> Value {
     json!({
@@ -49,6 +51,7 @@ impl Keystone {
         holds("admin") || token.scope == Scope::System && holds("reader")
     }
 
+    /// The ID of the role of this name.
     pub(super) fn role_id(&self, role: &str) -> String {
         id_of(&["role", role])
     }
@@ -169,7 +172,7 @@ impl Keystone {
                         }
                     }
                 }
-                _ => return Ok(super::no_page()),
+                _ => return Ok(no_page()),
             };
             Ok(reply.by(&token.caller))
         };

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::namespaces::Document;
 use crate::error::{Error, Kind, Result};
-use crate::local::Service;
 use crate::local::failure::Failure;
+use crate::local::service::Service;
 use crate::local::v2::schemas::NAMESPACE;
 
 /// The most bytes that a document may have; the largest of Glance's has 40 KiB.
@@ -26,18 +26,18 @@ pub struct Loaded {
 }
 
 /// Documents that were read and make sense, and where they came from.
-pub struct Catalogue {
+pub struct MetadefFiles {
     from: PathBuf,
     documents: Vec<Document>,
 }
 
-impl Catalogue {
+impl MetadefFiles {
     /// Reads metadata definitions from a file, or from all `.json` files in a
     /// directory, in the form of Glance's catalogue. What makes no sense is an
     /// error that names the file.
     pub fn read(from: &Path) -> Result<Self> {
         let documents = files(from)?.iter().map(|file| document(file)).collect::<Result<Vec<_>>>()?;
-        Ok(Catalogue { from: from.to_owned(), documents })
+        Ok(MetadefFiles { from: from.to_owned(), documents })
     }
 }
 
@@ -45,8 +45,8 @@ impl Service {
     /// Loads metadata definitions, all of them or none. A namespace that there
     /// is already is left as it is; one without an owner becomes `admin`'s, as
     /// with `glance-manage db_load_metadefs`.
-    pub fn load_metadefs(&self, catalogue: Catalogue) -> Result<Loaded> {
-        let Catalogue { from, documents } = catalogue;
+    pub fn load_metadefs(&self, documents: MetadefFiles) -> Result<Loaded> {
+        let MetadefFiles { from, documents } = documents;
         let loaded = self.registry.write(|session| {
             let mut loaded = Loaded::default();
             for mut document in documents {
@@ -113,13 +113,13 @@ mod tests {
         let documents = directory.path().join("metadefs");
         std::fs::create_dir(&documents).unwrap();
         let write = |name: &str, text: &str| std::fs::write(documents.join(name), text).unwrap();
-        assert!(Catalogue::read(&documents).and_then(|read| service.load_metadefs(read)).is_err());
+        assert!(MetadefFiles::read(&documents).and_then(|read| service.load_metadefs(read)).is_err());
         write("b.json", r#"{"namespace": "B", "visibility": "public", "tags": [{"name": "t"}]}"#);
         write("a.json", r#"{"namespace": "A", "resource_type_associations": [{"name": "OS::X", "prefix": "x_"}]}"#);
         write("readme.txt", "no document");
-        let loaded = Catalogue::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap();
+        let loaded = MetadefFiles::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap();
         assert_eq!(loaded.added, ["A", "B"]);
-        let again = Catalogue::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap();
+        let again = MetadefFiles::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap();
         assert_eq!((again.added.len(), again.skipped.len()), (0, 2));
         service
             .registry
@@ -133,7 +133,7 @@ mod tests {
         write("c.json", r#"{"namespace": "C"}"#);
         for bad in ["{", "[]", r#"{"namespace": 1}"#, r#"{"namespace": "D", "objects": [{}]}"#] {
             write("d.json", bad);
-            let error = Catalogue::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap_err();
+            let error = MetadefFiles::read(&documents).and_then(|read| service.load_metadefs(read)).unwrap_err();
             assert!(error.message.contains("d.json"), "{error:?}");
         }
         let known = service.registry.read(|session| session.namespace("C")).unwrap();
