@@ -128,6 +128,11 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
         };
         if stands == Stands::Lost {
             let lost = format!("the image did not become active: it is `{}`", now.status());
+            let again = match again {
+                // In the way of this try was one before it, whose end the service had not noticed yet.
+                Err(failure) if failure.kind == Kind::Conflict => rest(http, data, &mut tries, failure).await?,
+                again => again,
+            };
             match (first, again) {
                 // What the service gave up although it had all of the data it would give up once more.
                 (None, _) => return Err(Error::new(Kind::Unavailable, lost)),
