@@ -65,6 +65,11 @@ impl Image {
         self.fields.get("protected").and_then(Value::as_bool).unwrap_or_default()
     }
 
+    /// ID of the project that it belongs to.
+    pub fn owner(&self) -> Option<&str> {
+        self.text("owner")
+    }
+
     /// When it was created, as the service writes it (RFC 3339).
     pub fn created_at(&self) -> Option<&str> {
         self.text("created_at")

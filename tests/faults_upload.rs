@@ -269,7 +269,7 @@ fn what_stays_is_said_and_not_tried_again() {
             ..Case::refused(
                 "killed",
                 |put| put.reset_after_request(10),
-                &["error: the image did not become active: it is `killed`\n"],
+                &["error: the connection to", "  the image did not become active: it is `killed`\n"],
             )
         },
         Case {

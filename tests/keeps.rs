@@ -273,6 +273,22 @@ fn a_store_that_takes_no_more() {
     fill(&served, &|| place.files());
 }
 
+/// Images API v1 says the same, and gives the image up.
+#[test]
+fn a_store_that_takes_no_more_from_v1() {
+    let place = Place::new("api_v1: true\n");
+    let served = place.serve_after("trap '' XFSZ; ulimit -f 8192; exec \"$@\"");
+    let large: Vec<u8> = (0..5_000_000u32).flat_map(u32::to_le_bytes).collect();
+    let id = served.queued();
+    let put = served.admin.ask("PUT", &format!("/v1/images/{id}"), &[BINARY], &large).unwrap();
+    assert_eq!(put.status, 413, "{}", put.text());
+    let shown = served.admin.ask("HEAD", &format!("/v1/images/{id}"), &[], b"").unwrap();
+    assert_eq!(shown.header("x-image-meta-status"), Some("killed"));
+    eventually("nothing of it stays", || place.files().is_empty());
+    let put = served.admin.ask("PUT", &format!("/v1/images/{}", served.queued()), &[BINARY], b"this fits").unwrap();
+    assert_eq!(put.status, 200, "{}", put.text());
+}
+
 /// A disk of 8 MiB, which is really full. Only where a user may mount one for
 /// a process of its own.
 #[test]

@@ -711,3 +711,40 @@ fn lists() {
     }
     refused(&get(&other, &format!("/v1/images?marker={first}")), 400, "Invalid marker. Image could not be found.");
 }
+
+#[test]
+fn what_v2_has_begun_is_shown_and_takes_no_other_data() {
+    let stalled = Server::start(None, |_, _| {
+        thread::sleep(Duration::from_secs(5));
+        Answer::status(404)
+    });
+    let world = world();
+    let demo = world.session("demo");
+    let queued = || {
+        let made = demo.json("POST", "/v2/images", &json!({"disk_format": "raw", "container_format": "bare"}));
+        made.json()["id"].as_str().unwrap().to_owned()
+    };
+    let (saving, uploading, importing) = (queued(), queued(), queued());
+    let host = demo.image_url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).unwrap();
+    let head = format!(
+        "PUT /v2/images/{saving}/file HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nX-Auth-Token: {}\r\n\
+         Content-Type: application/octet-stream\r\nContent-Length: 8\r\n\r\ndata",
+        demo.token
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(demo.ask("PUT", &format!("/v2/images/{uploading}/stage"), &[DATA], b"data").unwrap().status, 204);
+    let order = json!({"method": {"name": "web-download", "uri": format!("{}/data", stalled.url())}});
+    assert_eq!(demo.json("POST", &format!("/v2/images/{importing}/import"), &order).status, 202);
+    for (id, wanted) in [(&saving, "saving"), (&uploading, "uploading"), (&importing, "importing")] {
+        becomes(&demo, id, wanted);
+        let listed = get(&demo, "/v1/images/detail").json();
+        let one = listed["images"].as_array().unwrap().iter().find(|image| image["id"] == **id).unwrap().clone();
+        assert_eq!(one["status"], wanted);
+        assert_eq!(put(&demo, id, &[&FORMATS[..], &[DATA]].concat(), b"other").status, 409, "{wanted}");
+        assert_eq!(v2(&demo, id)["status"], wanted);
+    }
+    stream.write_all(b"data").unwrap();
+    assert!(answer(stream).starts_with("HTTP/1.1 204 "));
+    assert_eq!(get(&demo, &format!("/v1/images/{saving}")).body, b"datadata");
+}

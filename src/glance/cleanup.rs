@@ -44,19 +44,14 @@ pub(super) async fn undo(maker: &dyn Maker, id: &str, protected: bool, in_doubt:
 /// Leaves the image `id` where it is; answers with the failure, and says in it
 /// how the image stands and how to go on: `resume` is the command that sends the data.
 pub(super) async fn keep(maker: &dyn Maker, id: &str, resume: &str, failure: Error) -> Error {
-    let look = async {
-        if unanswered(&failure) {
-            noticed(maker, id).await?;
-        }
-        maker.look(id).await
+    let status = match status(maker, id, &failure).await {
+        Ok(status) => status,
+        Err(error) if error.kind == Kind::NotFound => return failure,
+        Err(_) => "in a state that the service did not tell".to_owned(),
     };
-    let what = format!("looking at what became of the image `{id}`");
-    let status = match within_limit(maker, &failure, &what, look).await {
-        Some(Ok(image)) => image.status().to_owned(),
-        Some(Err(error)) if error.kind == Kind::NotFound => return failure,
-        _ => "in a state that the service did not tell".to_owned(),
-    };
+    let failure = failure.details([format!("the image `{id}` is kept: it is `{status}`")]);
     let step = match status.as_str() {
+        "killed" => return lost(id, failure),
         "queued" => format!("go on with `{resume}`"),
         "uploading" => format!("if its data was staged: `rimg image import {id}`"),
         "active" => format!("delete it with `rimg image delete {id}`"),
@@ -66,7 +61,36 @@ pub(super) async fn keep(maker: &dyn Maker, id: &str, resume: &str, failure: Err
         Some(next) => format!("{next}; then {step}"),
         None => step,
     };
-    failure.details([format!("the image `{id}` is kept: it is `{status}`")]).next(step)
+    failure.next(step)
+}
+
+/// Says of a failed upload into the image `id` what to do if the service has
+/// given the image up with it, as v1 does.
+pub(super) async fn given_up(maker: &dyn Maker, id: &str, failure: Error) -> Error {
+    match status(maker, id, &failure).await.as_deref() {
+        Ok("killed") => lost(id, failure),
+        _ => failure,
+    }
+}
+
+/// The failure of an image that takes no data any more: what else could be tried next is of no use to it.
+fn lost(id: &str, failure: Error) -> Error {
+    failure.next(format!("delete it with `rimg image delete {id}` and create it again"))
+}
+
+/// How the image `id` stands once the service knows of `failure`.
+async fn status(maker: &dyn Maker, id: &str, failure: &Error) -> Result<String> {
+    let look = async {
+        if unanswered(failure) {
+            noticed(maker, id).await?;
+        }
+        maker.look(id).await
+    };
+    let what = format!("looking at what became of the image `{id}`");
+    match within_limit(maker, failure, &what, look).await {
+        Some(looked) => Ok(looked?.status().to_owned()),
+        None => Err(Error::new(Kind::Network, "no answer in time")),
+    }
 }
 
 /// Does `work`, for so long as cleaning up may take, and says `what` it is: at
@@ -132,7 +156,7 @@ async fn remove(maker: &dyn Maker, id: &str, protected: bool, unanswered: bool) 
 
 /// Deletes an image, several times over if the service is in trouble; one
 /// that is gone already is fine. Answers with whether it was there.
-async fn delete_insisting(maker: &dyn Maker, id: &str) -> Result<bool> {
+pub(super) async fn delete_insisting(maker: &dyn Maker, id: &str) -> Result<bool> {
     let mut pause = Duration::from_millis(200);
     loop {
         match maker.remove(id).await {

@@ -31,7 +31,7 @@ pub(super) async fn create(
 ) -> Result<Image> {
     // Chosen here, so that a request that is cut off leaves nothing that cannot be found again.
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let created = match record(maker, draft, &id).await {
+    let mut created = match record(maker, draft, &id).await {
         Ok(created) => created,
         Err(failure) if failure.unsent => return Err(failure),
         // Whether it was carried out is not known; an ID that was given may be that of somebody else's image.
@@ -48,6 +48,9 @@ pub(super) async fn create(
         }
         Err(failure) => return Err(after_refusal(maker, failure, draft, &id).await),
     };
+    if draft.owner.is_some() && created.owner() != draft.owner.as_deref() {
+        return Err(after(maker, not_the_owner(&created), draft, created.id(), None).await);
+    }
     let Some(content) = content else {
         // Interrupted while it was made, it is not wanted any more.
         return match maker.http().pause(Duration::ZERO).await {
@@ -56,15 +59,25 @@ pub(super) async fn create(
         };
     };
     let resume = match &on_failure {
-        OnFailure::Keep { options } => Some(resume(created.id(), &content, options)),
+        OnFailure::Keep { options } => Some(resume(&content, options)),
         OnFailure::Delete => None,
     };
-    match maker.fill(&created, content).await {
+    match maker.fill(&mut created, draft, content).await {
         Ok(image) => Ok(image),
         // It may have its data yet: to delete it would be to undo that.
         Err(failure) if failure.goes_on => Err(failure),
-        Err(failure) => Err(after(maker, failure, draft, created.id(), resume.as_deref()).await),
+        Err(failure) => {
+            let resume = resume.map(|resume| resume(created.id()));
+            Err(after(maker, failure, draft, created.id(), resume.as_deref()).await)
+        }
     }
+}
+
+/// That `image` belongs to another project than it was to.
+pub(super) fn not_the_owner(image: &Image) -> Error {
+    let owner = image.owner().unwrap_or("nobody");
+    Error::new(Kind::Forbidden, format!("the service leaves the image `{}` to the project `{owner}`", image.id()))
+        .next("only administrators give images to other projects")
 }
 
 fn is_protected(draft: &Draft) -> bool {
@@ -116,7 +129,7 @@ async fn post(maker: &dyn Maker, draft: &Draft, id: &str, ours: bool) -> Result<
 /// `draft`. Ours tells what became of a request that got no answer, so the
 /// request can be made again and never makes two images; of one that was
 /// given nobody can say who made the image that has it.
-async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
+pub(super) async fn record(maker: &dyn Maker, draft: &Draft, id: &str) -> Result<Image> {
     let ours = draft.id.is_none();
     let draft = Draft { id: Some(id.to_owned()), ..draft.clone() };
     let http = maker.http().insisting(false);
@@ -187,9 +200,9 @@ async fn after(maker: &dyn Maker, failure: Error, draft: &Draft, id: &str, resum
     }
 }
 
-/// The commands that send the data of the image `id` once more; `options` say
-/// of it what was said at first.
-fn resume(id: &str, content: &Content, options: &str) -> String {
+/// The commands that send the data of the image with an ID once more;
+/// `options` say of it what was said at first.
+fn resume(content: &Content, options: &str) -> Box<dyn Fn(&str) -> String> {
     let quoted = |word: &str, or: &str| shlex::try_quote(word).map_or_else(|_| or.to_owned(), Into::into);
     let file = |data: &Data| match data.name.as_str() {
         "stdin" => "FILE".to_owned(),
@@ -199,13 +212,15 @@ fn resume(id: &str, content: &Content, options: &str) -> String {
         Content::Upload { data, store } => {
             let no_verify = if data.verify { "" } else { " --no-verify" };
             let store = store.as_ref().map(|store| format!(" --store {}", quoted(store, "STORE"))).unwrap_or_default();
-            format!("rimg image upload {id} --file {}{options}{no_verify}{store}", file(data))
+            let rest = format!("--file {}{options}{no_verify}{store}", file(data));
+            Box::new(move |id| format!("rimg image upload {id} {rest}"))
         }
         Content::Import { data: Some(data), .. } => {
-            format!("rimg image stage {id} --file {}{options} && rimg image import {id}", file(data))
+            let rest = format!("--file {}{options}", file(data));
+            Box::new(move |id| format!("rimg image stage {id} {rest} && rimg image import {id}"))
         }
-        Content::Import { data: None, .. } => format!("rimg image import {id}"),
-        Content::External => format!("rimg image show {id}"),
+        Content::Import { data: None, .. } => Box::new(|id| format!("rimg image import {id}")),
+        Content::External => Box::new(|id| format!("rimg image show {id}")),
     }
 }
 

@@ -25,8 +25,10 @@ pub(super) trait Maker {
     /// The image as it stands.
     async fn look(&self, id: &str) -> Result<Image>;
 
-    /// Sees the data of the image through.
-    async fn fill(&self, created: &Image, content: Content) -> Result<Image>;
+    /// Sees the data of the image through. Where the service gives up an image
+    /// whose upload broke, another takes its place, made of the same `draft`:
+    /// `created` then has its ID, also after a failure.
+    async fn fill(&self, created: &mut Image, draft: &Draft, content: Content) -> Result<Image>;
 
     /// Takes the protection from deletion off the image.
     async fn unprotect(&self, id: &str) -> Result<()>;

@@ -63,6 +63,12 @@ pub(super) trait Intake {
     /// that it has all of it.
     fn stands(&self, image: &Image, answered: bool) -> Stands;
 
+    /// Puts a new image in the place of one that is lost after `failure`; where
+    /// that cannot be it answers with the failure.
+    async fn begin_anew(&self, failure: Error) -> Result<()> {
+        Err(failure)
+    }
+
     /// The API that takes it.
     fn api(&self) -> &Api;
 }
@@ -107,6 +113,7 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
             rate = (data.meter.moved() as f64 / begun.elapsed().as_secs_f64()) as u64;
         }
         let answered = failure.is_none();
+        let first = failure.clone();
         let again = match failure {
             None => Ok(()),
             Some(failure) if failure.kind == Kind::Auth && renewals < RENEWALS && intake.api().renew().await? => {
@@ -126,6 +133,22 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
             }
             (settled, _) => settled?,
         };
+        if stands == Stands::Lost {
+            let lost = format!("the image did not become active: it is `{}`", now.status());
+            let again = match again {
+                // In the way of this try was one before it, whose end the service had not noticed yet.
+                Err(failure) if failure.kind == Kind::Conflict => rest(http, data, &mut tries, failure).await?,
+                again => again,
+            };
+            match (first, again) {
+                // What the service gave up although it had all of the data it would give up once more.
+                (None, _) => return Err(Error::new(Kind::Unavailable, lost)),
+                (Some(first), Ok(())) if data.is_whole() => intake.begin_anew(first.details([lost])).await?,
+                (Some(failure), Ok(())) | (_, Err(failure)) => return Err(failure.details([lost])),
+            }
+            data.meter.restart(0);
+            continue;
+        }
         if stands == Stands::Taken {
             if !answered {
                 http.log().note("the service has all of the data all the same");
@@ -222,7 +245,7 @@ async fn outlive(http: &Http, intake: &dyn Intake, data: &Data, rate: u64) -> Re
 }
 
 /// Waits until the service has finished with the data: it has it, or the image
-/// is empty. An image that will never have it is an error.
+/// is empty, or lost.
 async fn settled(http: &Http, intake: &dyn Intake, data: &Data, answered: bool) -> Result<(Stands, Image)> {
     let limit = http.settings().digest_limit;
     let looks = || Tries::new(&http.settings().retries, LOOKS);
@@ -236,11 +259,7 @@ async fn settled(http: &Http, intake: &dyn Intake, data: &Data, answered: bool) 
                 let stands = intake.stands(&image, answered);
                 let status = image.status();
                 match stands {
-                    Stands::Taken | Stands::Empty => return Ok((stands, image)),
-                    Stands::Lost => {
-                        let message = format!("the image did not become active: it is `{status}`");
-                        return Err(Error::new(Kind::Unavailable, message));
-                    }
+                    Stands::Taken | Stands::Empty | Stands::Lost => return Ok((stands, image)),
                     Stands::Taking if started.elapsed() > limit => {
                         let message = format!("the image is still `{status}` after {}", spoken(limit));
                         return Err(Error::new(Kind::Unavailable, message).next(

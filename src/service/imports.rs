@@ -33,6 +33,11 @@ impl Wait {
 /// What an image service can do about imports.
 #[async_trait(?Send)]
 pub trait Imports {
+    /// Fails where the version of the API has no imports, whatever the service; it is not asked.
+    fn can_import(&self) -> Result<()> {
+        Err(cannot("does not import images"))
+    }
+
     /// The methods of import that the service offers.
     async fn import_methods(&self) -> Result<Vec<String>> {
         Err(cannot("does not import images"))

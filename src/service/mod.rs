@@ -118,6 +118,11 @@ pub trait ImageService: Members + Metadefs + Schemas + Imports + Tasks + Stores 
         Err(cannot("takes data only when an image is created"))
     }
 
+    /// The name under which the service keeps a property.
+    fn kept_as(&self, property: &str) -> String {
+        property.to_owned()
+    }
+
     /// Changes what `changes` names and nothing else.
     async fn update(&self, id: &str, changes: &Changes) -> Result<()>;
 

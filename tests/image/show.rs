@@ -141,3 +141,19 @@ fn a_name_cannot_steer_the_terminal() {
         shown.ok().stdout_lacks("\u{1b}[2J").stdout_lacks("\u{202e}");
     }
 }
+
+#[test]
+fn a_name_may_look_like_an_operator() {
+    each_version(|world| {
+        for name in ["ubuntu:22.04", "eq:b", "in:a", "gt:x", "a:\"q\",c", "back\\sl:ash", "q\"uote, comma", "grö:ße"]
+        {
+            let name = world.name(name);
+            let made = world.run(["image", "create", &name, "--property", "like=in:a", "-f", "value", "-c", "id"]);
+            let id = made.ok().stdout();
+            world.run(["image", "show", &name, "-f", "value", "-c", "id"]).ok().stdout_is(&id);
+            let listed = ["image", "list", "--name", &name, "--property", "like=in:a", "-f", "value", "-c", "ID"];
+            world.run(listed).ok().stdout_is(&id);
+            world.run(["image", "delete", &name]).ok();
+        }
+    });
+}

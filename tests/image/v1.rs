@@ -171,6 +171,7 @@ fn what_v1_cannot_do_is_said_before_anything_is_sent() {
             (&["--import"], "does not import images"),
             (&["--property", "größe=1"], "cannot carry the name of `größe`"),
             (&["--property", "a=x\ny"], "cannot carry the value of `a`"),
+            (&["--property", "size=1"], "`size` is a field of the image: it cannot be set as a property"),
         ] {
             world.run(create.iter().chain(args)).code(1).stdout_is("").stderr_has(says);
         }
@@ -179,7 +180,11 @@ fn what_v1_cannot_do_is_said_before_anything_is_sent() {
             (&["set", &name, "--tag", "x"][..], "has no tags"),
             (&["set", &name, "--deactivate"], "does not withhold the data"),
             (&["set", &name, "--shared"], "has no shared images"),
-            (&["unset", &name, "--tag", "x"], "no tag"),
+            (&["set", &name, "--unhidden"], "cannot hide images from lists"),
+            (&["set", &name, "--property", "Status=active"], "`Status` is a field of the image"),
+            (&["unset", &name, "--tag", "x"], "has no tags"),
+            (&["import", &name], "Images API v1, which this cloud speaks here, does not import images"),
+            (&["stage", &name, "--file", "x.img"], "does not import images"),
             (&["list", "--tag", "x"], "has no tags"),
             (&["list", "--hidden"], "cannot hide images from lists"),
             (&["list", "--community"], "has no community images"),
@@ -189,6 +194,8 @@ fn what_v1_cannot_do_is_said_before_anything_is_sent() {
         ] {
             world.run(["image"].iter().chain(args)).code(1).stdout_is("").stderr_has(says);
         }
+        let front = world.front();
+        assert_eq!((front.count("PUT"), front.count("POST"), front.count("DELETE")), (0, 0, 0), "{:?}", front.asked());
     });
 }
 
@@ -235,4 +242,165 @@ fn what_one_version_makes_the_other_reads() {
     assert_eq!((&first["properties"]["a"], &second["properties"]["a"]), (&json!("1"), &json!("1")));
     let second = world.rimg(["--os-image-api-version", "2", "image", "save", &name]).run();
     second.ok().stdout_is("data");
+}
+
+/// An image made by v1 in its own words, its ID.
+fn made(world: &World, headers: &[(&str, &str)]) -> String {
+    let made = world.session("demo").ask("POST", "/v1/images", headers, b"").unwrap();
+    assert_eq!(made.status, 201, "{}", made.text());
+    made.json()["image"]["id"].as_str().unwrap().to_owned()
+}
+
+/// The properties of an image, as the lists of the service have them.
+fn properties(world: &World, id: &str) -> Value {
+    let listed = world.session("demo").ask("GET", "/v1/images/detail?limit=1000", &[], b"").unwrap().json();
+    let images = listed["images"].as_array().unwrap();
+    images.iter().find(|image| image["id"] == id).unwrap()["properties"].clone()
+}
+
+#[test]
+fn a_property_never_takes_the_place_of_a_field() {
+    each_v1(|world| {
+        let victim = world.given_image(&world.name("victim"), b"data")["id"].as_str().unwrap().to_owned();
+        let name = world.name("bb");
+        let named = |property: &'static str| format!("x-image-meta-property-{property}");
+        let fields = ["id", "status", "owner", "os_hash_value", "tags", "visibility"].map(named);
+        let mut headers = vec![("x-image-meta-name", name.as_str()), ("x-image-meta-property-drop", "1")];
+        headers.extend(fields.iter().map(|field| (field.as_str(), victim.as_str())));
+        let id = made(world, &headers);
+        for by in [&name, &id] {
+            let image = shown(world, by);
+            assert_eq!((&image["id"], &image["status"]), (&json!(id), &json!("queued")), "{by}");
+            assert_eq!(
+                (&image["visibility"], &image["properties"]),
+                (&json!("private"), &json!({"drop": "1"})),
+                "{by}"
+            );
+        }
+        // They stay what they are where another one goes.
+        world.run(["image", "unset", &name, "--property", "drop"]).ok().stderr_is("");
+        let kept = properties(world, &id);
+        assert_eq!((kept.as_object().unwrap().len(), &kept["id"]), (fields.len(), &json!(victim)));
+        world.run(["image", "delete", &name]).ok();
+        assert_eq!(world.image(&victim)["status"], "active");
+        world.run(["image", "show", &id]).code(1);
+    });
+}
+
+#[test]
+fn only_what_is_named_is_unset() {
+    each_v1(|world| {
+        let demo = world.session("demo");
+        for (property, value) in
+            [("Foo", "1"), ("hw-x", "1"), ("größe", "1"), ("lines", "a\nb"), ("empty", ""), ("word", "süß")]
+        {
+            let name = world.name("i");
+            let draft = json!({"name": name, property: value, "drop": "1", "keep": "2"});
+            let id = demo.json("POST", "/v2/images", &draft).json()["id"].as_str().unwrap().to_owned();
+            let before = world.front().count("PUT");
+            let unset = world.run(["image", "unset", &name, "--property", "drop"]);
+            let image = world.image(&id);
+            assert_eq!((&image[property], &image["keep"]), (&json!(value), &json!("2")), "{property}");
+            // These a service may be able to send as they are.
+            if !unset.succeeded() || !matches!(property, "empty" | "word") {
+                let says = format!(
+                    "error: Images API v1, which this cloud speaks here, cannot remove a property and leave `{property}` \
+                     as it is\nhint: remove `{property}` too, or use Images API v2\n"
+                );
+                unset.code(1).stderr_is(&says);
+                assert_eq!((world.front().count("PUT"), &image["drop"]), (before, &json!("1")), "{property}");
+                world.run(["image", "unset", &name, "--property", "drop", "--property", property]).ok();
+                assert_eq!(world.image(&id)[property], Value::Null, "{property}");
+            }
+            world.run(["image", "delete", &id]).ok();
+        }
+    });
+}
+
+#[test]
+fn tags_are_refused_before_a_property_goes() {
+    each_v1(|world| {
+        let name = world.name("i");
+        world.run(["image", "create", &name, "--property", "p=1"]).ok();
+        for more in [&["--property", "p"][..], &[]] {
+            let unset = world.run([&["image", "unset", &name, "--tag", "t"][..], more].concat());
+            unset.code(1).stderr_is("error: Images API v1, which this cloud speaks here, has no tags\n");
+        }
+        world.run(["image", "set", &name]).ok();
+        assert_eq!(world.front().count("PUT"), 0, "{:?}", world.front().asked());
+        assert_eq!(shown(world, &name)["properties"], json!({"p": "1"}));
+    });
+}
+
+#[test]
+fn a_name_of_a_property_is_kept_and_found_in_lower_case() {
+    each_v1(|world| {
+        let name = world.name("i");
+        world.run(["image", "create", &name]).ok();
+        let note = "note: Images API v1 keeps the property `Os-Distro` as `os_distro`\n";
+        world.run(["image", "set", &name, "--property", "Os-Distro=zz"]).ok().stderr_is(note);
+        assert_eq!(listed(world, &["--property", "Os-Distro=zz"]), ["i"]);
+        assert!(listed(world, &["--property", "Os-Distro=z"]).is_empty());
+        world.run(["image", "unset", &name, "--property", "Os-Distro"]).ok().stderr_is("");
+        assert_eq!(shown(world, &name)["properties"], Value::Null);
+    });
+}
+
+#[test]
+fn an_owner_that_is_not_taken_is_an_error() {
+    each_v1(|world| {
+        let (name, other) = (world.name("i"), world.session("other").project);
+        world.file("x.img", b"data");
+        let create = ["image", "create", &name, "--file", "x.img", "--disk-format", "raw", "--project", &other];
+        let says = if world.is_real() { "error: the service leaves the image `" } else { "error: " };
+        world.run(create).code(1).stdout_is("").stderr_has(says);
+        assert!(world.all_of(&name).iter().all(|image| image["status"] == "deleted"));
+        let image = world.given_image(&name, b"data");
+        world.run(["image", "set", &name, "--project", &other]).code(1).stdout_is("").stderr_has(says);
+        assert_eq!(world.image(image["id"].as_str().unwrap())["owner"], image["owner"]);
+        world.run_as("admin", ["image", "set", image["id"].as_str().unwrap(), "--project", &other]).ok();
+        assert_eq!(world.image(image["id"].as_str().unwrap())["owner"], *other);
+    });
+}
+
+#[test]
+fn a_create_whose_upload_breaks_begins_anew() {
+    each_v1(|world| {
+        let data: Vec<u8> = (0..500_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        world.file("x.img", &data);
+        let name = world.name("i");
+        let create = ["image", "create", &name, "--file", "x.img", "--disk-format", "raw", "-f", "value", "-c", "id"];
+        world.front().break_uploads(2, 300_000);
+        let made = world.run(create);
+        let id = made.ok().stderr_has("; trying again in 0.0 s (try 2 of 4)\n").stderr_has("(try 3 of 4)\n").stdout();
+        made.stderr_has(" was lost with its upload and is deleted; `").stderr_has("` takes its place\n");
+        assert_eq!(shown(world, &name)["id"], *id.trim());
+        assert!(world.run(["image", "save", &name]).ok().stdout == data);
+        world.run(["image", "delete", &name]).ok();
+        // For good, or with an ID that cannot be had again: nothing stays. How soon a real service notices is
+        // not known: until it has it takes the data of the next try.
+        world.front().break_uploads(99, 300_000);
+        let sure = !world.is_real();
+        let lost = |broken: &crate::support::Outcome, next: &str| {
+            broken.code(1).stdout_is("").stderr_has("error: the connection to `");
+            if sure {
+                broken.stderr_has("  the image did not become active: it is `killed`\n").stderr_has(next);
+            }
+        };
+        lost(&world.run(create), "that was try 4, the last\n");
+        let id = crate::support::random_uuid();
+        let next = "hint: try again with another `--id`, or without: that of a deleted image is never free again\n";
+        lost(&world.run([&create[..], &["--id", &id]].concat()), next);
+        world.run(["image", "show", &name]).code(1);
+        // Kept, it takes no data any more.
+        let anew = |id: &str| format!("hint: delete it with `rimg image delete {id}` and create it again\n");
+        let id = crate::support::random_uuid();
+        let kept = world.run([&create[..], &["--id", &id, "--keep-on-failure"]].concat());
+        lost(&kept, &format!("  the image `{id}` is kept: it is `killed`\n{}", anew(&id)));
+        world.run(["image", "delete", &id]).ok();
+        let made = world.run(["image", "create", &name, "--disk-format", "raw", "-f", "value", "-c", "id"]);
+        let id = made.ok().stdout().trim().to_owned();
+        lost(&world.run(["image", "upload", &name, "--file", "x.img"]), &anew(&id));
+        world.front().break_uploads(0, 0);
+    });
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::cinder;
 use super::client::Session;
+use super::front::Front;
 use super::glance::Glance;
 use super::http::Server;
 use super::keystone::{Keystone, Tokens};
@@ -32,7 +33,7 @@ pub fn each_service(scenario: impl Fn(&World)) {
 pub const REAL_LEGACY: &str = "RIMG_TEST_LEGACY";
 
 /// As [`each_service`], and once more on those that also speak Images API v1,
-/// with rimg told to use that.
+/// where rimg finds nothing else.
 pub fn each_version(scenario: impl Fn(&World)) {
     each_service(&scenario);
     each_v1(scenario);
@@ -84,8 +85,8 @@ pub struct World {
     auth_url: String,
     /// Where the image service is, if not where the catalogue says.
     images_url: Option<String>,
-    /// Whether rimg speaks Images API v1 here.
-    first: bool,
+    /// The door before the image service that leaves Images API v1 alone, where rimg speaks that.
+    front: Option<Front>,
     fake: Option<Fake>,
     /// `rimg serve`, which ends with this.
     serve: Option<Running>,
@@ -154,25 +155,37 @@ impl World {
         std::fs::create_dir_all(&config).unwrap();
         std::fs::write(config.join("clouds.yaml"), clouds).unwrap();
         let suffix = format!("-{}", super::random_hex(5));
-        World { home, suffix, auth_url, images_url: None, first: false, fake, serve: None, _directory: directory }
+        World { home, suffix, auth_url, images_url: None, front: None, fake, serve: None, _directory: directory }
     }
 
-    /// On the local image service, by Images API v1.
+    /// On the local image service, by Images API v1: rimg finds no other.
     pub fn served_v1() -> World {
-        World::served_with("api_v1: true\n").by_v1(&["image_api_version: '1'"])
+        let world = World::served_with("api_v1: true\n");
+        let url = world.session("demo").image_url;
+        world.by_v1(&url)
     }
 
     /// On a real Glance at `url` that has Images API v1; `clouds` is as for [`World::real`].
     pub fn real_v1(clouds: &Path, url: &str) -> World {
         let mut world = World::real(clouds);
         world.images_url = Some(url.to_owned());
-        world.by_v1(&["image_api_version: '1'", &format!("image_endpoint_override: {url}")])
+        for line in ["image_status_code_retry_delay: 0.02", "image_connect_retry_delay: 0.02"] {
+            world.configure(line);
+        }
+        world.by_v1(url)
     }
 
-    fn by_v1(mut self, lines: &[&str]) -> World {
-        lines.iter().for_each(|line| self.configure(line));
-        self.first = true;
+    fn by_v1(mut self, url: &str) -> World {
+        let front = Front::start(url);
+        self.configure(&format!("image_endpoint_override: {}", front.url()));
+        self.front = Some(front);
         self
+    }
+
+    /// The door before a service of Images API v1, to see what it was asked and to break it.
+    #[track_caller]
+    pub fn front(&self) -> &Front {
+        self.front.as_ref().expect("only Images API v1 has a door: use World::served_v1()")
     }
 
     /// On the local image service, as `rimg serve` offers it.
@@ -270,7 +283,7 @@ impl World {
 
     /// Whether rimg speaks Images API v1 here.
     pub fn is_v1(&self) -> bool {
-        self.first
+        self.front.is_some()
     }
 
     /// Makes all tokens given out so far invalid.

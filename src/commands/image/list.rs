@@ -246,7 +246,8 @@ impl Command for List {
             Some(image) => Some(service.find(image).await?.id().to_owned()),
             None => None,
         };
-        let wanted: BTreeMap<String, String> = self.properties.iter().cloned().collect();
+        let wanted: BTreeMap<String, String> =
+            self.properties.iter().map(|(key, value)| (service.kept_as(key), value.clone())).collect();
         // The service compares texts; what has a type is compared here, so
         // that it can be written as people write it.
         let (here, by_service): (BTreeMap<_, _>, BTreeMap<_, _>) = wanted

@@ -31,6 +31,7 @@ impl Command for Stage {
     async fn run(self, ctx: &Context) -> anyhow::Result<()> {
         let data = self.input.required(ctx).await?;
         let service = ctx.images().await?;
+        service.can_import()?;
         let image = service.find(&self.image).await?;
         if image.status() != "queued" {
             let message = format!("only a queued image can be staged, and `{}` is `{}`", image.id(), image.status());

@@ -39,7 +39,8 @@ impl Command for Unset {
         for tag in &self.tags {
             match service.remove_tag(image.id(), tag).await {
                 Ok(()) => {}
-                Err(error) if error.kind == Kind::Interrupted => return Err(error.into()),
+                // What the API does not have at all is said before anything is changed.
+                Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Unsupported) => return Err(error.into()),
                 Err(error) => {
                     failed_tags += 1;
                     let message = match error.kind {
@@ -63,7 +64,7 @@ impl Command for Unset {
                     Error::new(Kind::NotFound, format!("`{key}` belongs to every image and cannot be removed"))
                         .next("`rimg image set` changes what can be changed")
                 }
-                key if !image.fields.contains_key(key) => {
+                key if ![key, &service.kept_as(key)].iter().any(|name| image.fields.contains_key(*name)) => {
                     Error::new(Kind::NotFound, format!("the image has no property `{key}`")).next(shows.clone())
                 }
                 key => {

@@ -13,7 +13,7 @@ use crate::output::Record;
 /// As in `rimg image create` the data is looked into first, and the answer
 /// comes once its size and digest agree with what was sent; what may pass is
 /// tried again. A failure leaves the image where it is, so that the command can
-/// be given again.
+/// be given again; but Images API v1 gives up an image whose upload breaks.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   rimg image create web --disk-format qcow2

@@ -1,6 +1,7 @@
 //! Images API v1, which Glance had until Queens
 //! (<https://docs.openstack.org/glance/pike/user/glanceapi.html>).
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -11,11 +12,12 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::api::{Api, is_uuid, only};
-use super::create;
+use super::cleanup;
+use super::create::{self, not_the_owner};
 use super::download;
 use super::maker::Maker;
 use super::upload::{self, Intake, Stands};
-use super::wire::v1 as wire;
+use super::wire::v1::{self as wire, There};
 use super::wire::{listed, malformed};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Http, Request};
@@ -53,6 +55,55 @@ impl V1 {
             // v1 also tells of what is gone.
             "deleted" | "pending_delete" => Err(Error::new(Kind::NotFound, format!("image `{id}` is deleted"))),
             _ => Ok(image),
+        }
+    }
+
+    /// What a list with `filter` has, a page at a time, until `take` has enough.
+    async fn raw_pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Value>) -> Result<bool>) -> Result<()> {
+        let mut marker = filter.marker.clone();
+        loop {
+            let mut url = self.api.url(&["images", "detail"])?;
+            url.set_query(Some(&wire::query(filter, marker.as_deref(), PAGE)?));
+            let page = wire::listed(self.api.send(self.api.request(Method::GET, url)).await?.json().await?)?;
+            // Only a full page has another after it.
+            let last = page.last().filter(|_| page.len() >= PAGE).map(|image| image["id"].as_str().map(str::to_owned));
+            let last = last.flatten();
+            if take(page)? || last.is_none() || last == marker {
+                return Ok(());
+            }
+            marker = last;
+        }
+    }
+
+    /// The properties of an image, exactly: only lists have those that no header can carry.
+    async fn there(&self, id: &str) -> Result<There> {
+        let (in_headers, name) = match self.api.call(Method::HEAD, &["images", id]).await {
+            Ok(answer) => {
+                let image = wire::image_of_headers(answer.headers())?;
+                (wire::properties_of_headers(answer.headers()), image.name().map(str::to_owned))
+            }
+            // Glance 15 puts what no header can be into one, and the answer is none.
+            Err(error) if error.status.is_none() && error.kind != Kind::Interrupted => Default::default(),
+            Err(error) => return Err(error),
+        };
+        let mut exact = None;
+        let mut take = |page: Vec<Value>| {
+            exact = page.iter().find(|image| image["id"] == id).map(wire::properties_of_json);
+            Ok(exact.is_some())
+        };
+        self.raw_pages(&Filter { name, ..Filter::default() }, &mut take).await?;
+        let exact = exact.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("no list has the image `{id}`, so its properties are not known exactly"))
+        })?;
+        Ok(There { exact, in_headers })
+    }
+
+    /// Says which names of properties v1 changes.
+    fn tell_names<'a>(&self, properties: impl Iterator<Item = &'a String>) {
+        for (name, kept) in properties.map(|name| (name, wire::kept_as(name))) {
+            if kept != *name {
+                self.api.http.log().note(&format!("Images API v1 keeps the property `{name}` as `{kept}`"));
+            }
         }
     }
 
@@ -101,8 +152,29 @@ impl V1 {
 /// Where an image takes its data.
 struct Place<'a> {
     service: &'a V1,
-    id: &'a str,
+    /// Changes where a new image takes the place of one that is lost.
+    id: RefCell<String>,
     store: Option<&'a str>,
+    /// What that is made of; `None` for an image that was there before.
+    draft: Option<&'a Draft>,
+}
+
+impl Place<'_> {
+    /// Deletes the image and makes another of the same `draft`.
+    async fn replace(&self, draft: &Draft) -> Result<()> {
+        let old = self.id.borrow().clone();
+        let new = uuid::Uuid::new_v4().to_string();
+        if draft.protected == Some(true) {
+            self.service.unprotect(&old).await?;
+        }
+        cleanup::delete_insisting(self.service, &old).await?;
+        // Before it is made: what becomes of this one is to be cleaned up from here on.
+        self.id.replace(new.clone());
+        create::record(self.service, draft, &new).await?;
+        let log = self.service.api.http.log();
+        log.note(&format!("the image `{old}` was lost with its upload and is deleted; `{new}` takes its place"));
+        Ok(())
+    }
 }
 
 #[async_trait(?Send)]
@@ -113,12 +185,28 @@ impl Intake for Place<'_> {
 
     fn request(&self, size: Option<u64>) -> Result<Request> {
         let api = &self.service.api;
-        let request = api.request(Method::PUT, api.url(&["images", self.id])?);
+        let request = api.request(Method::PUT, api.url(&["images", &self.id.borrow()])?);
         Ok(request.headers(wire::data(size, self.store)?))
     }
 
     async fn look(&self) -> Result<Image> {
-        self.service.get(self.id).await
+        let id = self.id.borrow().clone();
+        self.service.get(&id).await
+    }
+
+    /// A broken upload kills the image in v1, and the ID of one that is deleted is never free again.
+    async fn begin_anew(&self, failure: Error) -> Result<()> {
+        let Some(draft) = self.draft else { return Err(failure) };
+        if draft.id.is_some() {
+            let next = "try again with another `--id`, or without: that of a deleted image is never free again";
+            return Err(failure.next(next));
+        }
+        match self.replace(draft).await {
+            Err(error) if error.kind != Kind::Interrupted => {
+                Err(failure.details([format!("no other image could take its place: {error}")]))
+            }
+            replaced => replaced,
+        }
     }
 
     fn stands(&self, image: &Image, _: bool) -> Stands {
@@ -156,9 +244,15 @@ impl Maker for V1 {
         self.get(id).await
     }
 
-    async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
+    async fn fill(&self, created: &mut Image, draft: &Draft, content: Content) -> Result<Image> {
         match content {
-            Content::Upload { data, store } => self.upload(created, data, store.as_deref()).await,
+            Content::Upload { data, store } => {
+                let id = RefCell::new(created.id().to_owned());
+                let place = Place { service: self, id, store: store.as_deref(), draft: Some(draft) };
+                let filled = upload::upload(&self.api.http, &place, created, data).await;
+                created.fields.insert("id".to_owned(), json!(place.id.into_inner()));
+                filled
+            }
             Content::External => self.found(created.id()).await,
             Content::Import { .. } => Err(wire::cannot(NO_IMPORT)),
         }
@@ -179,9 +273,9 @@ const NO_IMPORT: &str = "does not import images";
 #[async_trait(?Send)]
 impl ImageService for V1 {
     async fn pages(&self, filter: &Filter, take: &mut dyn FnMut(Vec<Image>) -> Result<ControlFlow<()>>) -> Result<()> {
-        let mut marker = filter.marker.clone();
+        // What cannot be asked for is said before anything is.
+        wire::query(filter, None, PAGE)?;
         let mut left = filter.limit.unwrap_or(usize::MAX);
-        let mut query = wire::query(filter, marker.as_deref(), PAGE)?;
         let shared = match filter.visibility.as_deref() {
             Some("shared") => Some(self.shared_with_us().await?),
             _ => None,
@@ -189,22 +283,14 @@ impl ImageService for V1 {
         let wanted = |image: &Image| {
             wire::matches(filter, image) && shared.as_ref().is_none_or(|shared| shared.contains(image.id()))
         };
-        loop {
-            let mut url = self.api.url(&["images", "detail"])?;
-            url.set_query(Some(&query));
-            let answer = self.api.send(self.api.request(Method::GET, url)).await?;
-            let mut page = wire::images(answer.json().await?)?;
-            // Only a full page has another after it.
-            let last = page.last().filter(|_| page.len() >= PAGE).map(|image| image.id().to_owned());
+        let mut take_page = |page: Vec<Value>| {
+            let mut page = page.into_iter().map(wire::image_of_json).collect::<Result<Vec<_>>>()?;
             page.retain(wanted);
             page.truncate(left);
             left -= page.len();
-            if take(page)?.is_break() || left == 0 || last.is_none() || last == marker {
-                return Ok(());
-            }
-            marker = last;
-            query = wire::query(filter, marker.as_deref(), PAGE)?;
-        }
+            Ok(take(page)?.is_break() || left == 0)
+        };
+        self.raw_pages(filter, &mut take_page).await
     }
 
     async fn find(&self, name_or_id: &str) -> Result<Image> {
@@ -230,27 +316,38 @@ impl ImageService for V1 {
         if matches!(content, Some(Content::Import { .. })) {
             return Err(wire::cannot(NO_IMPORT).next("`--copy-from` lets the service fetch the data"));
         }
-        for (name, kept) in draft.properties.keys().map(|name| (name, wire::kept_as(name))) {
-            if kept != *name {
-                self.api.http.log().note(&format!("Images API v1 keeps the property `{name}` as `{kept}`"));
-            }
-        }
+        self.tell_names(draft.properties.keys());
         create::create(self, draft, content, on_failure).await
     }
 
     async fn upload(&self, image: &Image, data: Data, store: Option<&str>) -> Result<Image> {
-        let place = Place { service: self, id: image.id(), store };
-        upload::upload(&self.api.http, &place, image, data).await
+        let place = Place { service: self, id: RefCell::new(image.id().to_owned()), store, draft: None };
+        match upload::upload(&self.api.http, &place, image, data).await {
+            Err(failure) => Err(cleanup::given_up(&*self.undisturbed(), image.id(), failure).await),
+            uploaded => uploaded,
+        }
+    }
+
+    fn kept_as(&self, property: &str) -> String {
+        wire::kept_as(property)
     }
 
     async fn update(&self, id: &str, changes: &Changes) -> Result<()> {
-        let image = match changes.remove.is_empty() {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let there = match changes.remove.is_empty() {
             true => None,
-            false => Some(self.get(id).await?),
+            false => Some(self.there(id).await?),
         };
-        let headers = wire::changes(changes, image.as_ref())?;
+        let headers = wire::changes(changes, there.as_ref())?;
+        self.tell_names(changes.set.keys());
         let request = self.api.request(Method::PUT, self.api.url(&["images", id])?).headers(headers);
-        self.api.send(request).await.map(drop)
+        let image = self.recorded(self.api.send(request).await?).await?;
+        match changes.set.get("owner") {
+            Some(owner) if image.fields.get("owner") != Some(owner) => Err(not_the_owner(&image)),
+            _ => Ok(()),
+        }
     }
 
     async fn set_active(&self, _: &str, _: bool) -> Result<()> {
@@ -293,7 +390,13 @@ impl Stores for V1 {
     }
 }
 
-impl Imports for V1 {}
+#[async_trait(?Send)]
+impl Imports for V1 {
+    fn can_import(&self) -> Result<()> {
+        Err(wire::cannot(NO_IMPORT))
+    }
+}
+
 impl Tasks for V1 {}
 impl Locations for V1 {}
 impl ImageCache for V1 {}

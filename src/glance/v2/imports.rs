@@ -18,6 +18,10 @@ use crate::transfer::Data;
 
 #[async_trait(?Send)]
 impl Imports for V2 {
+    fn can_import(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn import_methods(&self) -> Result<Vec<String>> {
         let info = match self.fields(Method::GET, &["info", "import"], None).await {
             Err(error) if error.kind == Kind::NotFound => {

@@ -125,7 +125,7 @@ impl Maker for V2 {
         self.get(id).await
     }
 
-    async fn fill(&self, created: &Image, content: Content) -> Result<Image> {
+    async fn fill(&self, created: &mut Image, _: &Draft, content: Content) -> Result<Image> {
         self.take(created, content).await
     }
 

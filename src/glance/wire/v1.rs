@@ -37,6 +37,28 @@ const FIELDS: [&str; 13] = [
     "created_at",
 ];
 
+/// What else is a field of every image, here or in v2: no property takes its place.
+const FIELDS_TOO: [&str; 18] = [
+    "updated_at",
+    "visibility",
+    "is_public",
+    "tags",
+    "os_hidden",
+    "os_hash_algo",
+    "os_hash_value",
+    "file",
+    "schema",
+    "self",
+    "direct_url",
+    "location",
+    "locations",
+    "stores",
+    "store",
+    "deleted",
+    "deleted_at",
+    "properties",
+];
+
 /// What v1 cannot do; `what` completes "Images API v1 …, …".
 pub fn cannot(what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("Images API v1, which this cloud speaks here, {what}"))
@@ -66,6 +88,10 @@ fn field(headers: &mut Headers, name: &str, text: &str) -> Result<()> {
 
 fn property(headers: &mut Headers, name: &str, text: &str) -> Result<()> {
     let kept = kept_as(name);
+    if is_field(&kept) {
+        let message = format!("`{name}` is a field of the image: it cannot be set as a property");
+        return Err(Error::new(Kind::Rejected, message));
+    }
     if headers.iter().any(|(known, _)| known.as_str() == format!("{PROPERTY}{kept}")) {
         return Err(cannot(&format!("cannot tell the property `{name}` from another one of this image"))
             .next("it keeps names in lower case, with `_` for `-`"));
@@ -99,7 +125,7 @@ pub fn draft(draft: &Draft) -> Result<Headers> {
     if !draft.tags.is_empty() {
         return Err(cannot(NO_TAGS).next("use properties"));
     }
-    if draft.hidden == Some(true) {
+    if draft.hidden.is_some() {
         return Err(cannot(NOT_HIDDEN));
     }
     let mut headers = Headers::new();
@@ -148,18 +174,14 @@ fn truth(on: bool) -> &'static str {
 }
 
 /// The headers that make `changes`. To drop a property v1 has to be told all
-/// that stay, for which `image` is wanted; otherwise it is told what is new.
-pub fn changes(changes: &Changes, image: Option<&Image>) -> Result<Headers> {
+/// that stay, for which `there` is wanted; otherwise it is told what is new.
+pub fn changes(changes: &Changes, there: Option<&There>) -> Result<Headers> {
     if !changes.add_tags.is_empty() || changes.only_these_tags {
         return Err(cannot(NO_TAGS).next("use properties"));
     }
     let mut headers = Headers::new();
-    headers.push(header(PURGE, "", truth(image.is_some()))?);
-    let mut properties = Fields::new();
-    if let Some(image) = image {
-        let stays = |name: &str| !is_field(name) && !changes.remove.iter().any(|gone| gone == name);
-        properties.extend(image.fields.iter().filter(|(name, _)| stays(name)).map(|(k, v)| (k.clone(), v.clone())));
-    }
+    headers.push(header(PURGE, "", truth(there.is_some()))?);
+    let mut changed = Vec::new();
     for (name, value) in &changes.set {
         let text = match value {
             Value::Null => String::new(),
@@ -169,26 +191,61 @@ pub fn changes(changes: &Changes, image: Option<&Image>) -> Result<Headers> {
         };
         match name.as_str() {
             "visibility" => field(&mut headers, "is_public", is_public(&text)?)?,
-            "os_hidden" if text == "False" => {}
             "os_hidden" => return Err(cannot(NOT_HIDDEN)),
             "tags" => return Err(cannot(NO_TAGS)),
-            "id" | "status" | "size" | "virtual_size" | "checksum" | "created_at" | "updated_at" => {
-                return Err(Error::new(Kind::Rejected, format!("`{name}` is set by the service alone")));
+            "name" | "disk_format" | "container_format" | "min_disk" | "min_ram" | "owner" | "protected" => {
+                field(&mut headers, name, &text)?;
             }
-            name if is_field(name) => field(&mut headers, name, &text)?,
-            name => {
-                properties.insert(kept_as(name), json!(text));
-            }
+            name => property(&mut headers, name, &text)?,
         }
+        changed.push(kept_as(name));
     }
-    for (name, value) in &properties {
-        property(&mut headers, name, value.as_str().unwrap_or_default())?;
+    for (name, value) in there.map(|there| &there.exact).into_iter().flatten() {
+        let there = there.filter(|there| !there.goes(name, &changes.remove) && !changed.contains(name));
+        if let Some(there) = there {
+            headers.push(header(&format!("{PROPERTY}{name}"), name, there.as_is(name, value)?)?);
+        }
     }
     Ok(headers)
 }
 
+/// The properties that an image has.
+#[derive(Debug, Default)]
+pub struct There {
+    /// As the service keeps them, which its lists alone tell.
+    pub exact: Fields,
+    /// What becomes of them in headers.
+    pub in_headers: Fields,
+}
+
+impl There {
+    /// Whether the property `name` is one of those `removed`, by that very name
+    /// or by what v1 makes of it.
+    fn goes(&self, name: &str, removed: &[String]) -> bool {
+        let meant = |gone: &String| !self.exact.contains_key(gone) && kept_as(gone) == kept_as(name);
+        removed.iter().any(|gone| gone == name || meant(gone))
+    }
+
+    /// The text that leaves a property as it is.
+    fn as_is<'a>(&self, name: &str, value: &'a Value) -> Result<&'a str> {
+        let fits = |text: &str| {
+            let plain = text.is_ascii() && !text.is_empty() && !text.contains(|letter: char| letter.is_ascii_control());
+            // Of other texts only the service can tell what its headers do to them.
+            text.trim() == text && (plain || self.in_headers.get(name) == Some(value))
+        };
+        let named = kept_as(name) == name && HeaderName::from_bytes(name.as_bytes()).is_ok();
+        match value {
+            // What v1 keeps of an empty text.
+            Value::Null if named => Ok(""),
+            Value::String(text) if named && fits(text) => Ok(text),
+            _ => Err(cannot(&format!("cannot remove a property and leave `{name}` as it is"))
+                .next(format!("remove `{name}` too, or use Images API v2"))),
+        }
+    }
+}
+
 fn is_field(name: &str) -> bool {
-    FIELDS.contains(&name) || matches!(name, "updated_at" | "visibility")
+    FIELDS.contains(&name) || FIELDS_TOO.contains(&name)
 }
 
 /// The headers that go with data of so many bytes, for this store: what else is
@@ -206,47 +263,64 @@ pub fn data(size: Option<u64>, store: Option<&str>) -> Result<Headers> {
 
 /// The image that an answer describes in its headers.
 pub fn image_of_headers(headers: &HeaderMap) -> Result<Image> {
-    let (mut fields, mut properties) = (Fields::new(), Fields::new());
-    for (name, value) in headers {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let name = name.as_str().replace('-', "_");
-        if let Some(name) = name.strip_prefix(&PROPERTY.replace('-', "_")) {
-            properties.insert(name.to_owned(), json!(text));
-        } else if let Some(name) = name.strip_prefix(&FIELD.replace('-', "_")) {
-            let value = match name {
-                "size" | "virtual_size" | "min_disk" | "min_ram" => {
-                    text.parse::<u64>().map_or(Value::Null, Value::from)
-                }
-                "is_public" | "protected" | "deleted" => json!(text.eq_ignore_ascii_case("true")),
-                _ => json!(text),
-            };
-            fields.insert(name.to_owned(), value);
-        }
+    let mut fields = Fields::new();
+    for (name, text) in named(headers, FIELD) {
+        let value = match name.as_str() {
+            "size" | "virtual_size" | "min_disk" | "min_ram" => text.parse::<u64>().map_or(Value::Null, Value::from),
+            "is_public" | "protected" | "deleted" => json!(text.eq_ignore_ascii_case("true")),
+            _ => json!(text),
+        };
+        fields.insert(name, value);
     }
-    image(fields, properties)
+    image(fields, properties_of_headers(headers))
+}
+
+/// The properties among them.
+pub fn properties_of_headers(headers: &HeaderMap) -> Fields {
+    named(headers, PROPERTY).map(|(name, text)| (name, json!(text))).collect()
+}
+
+/// What follows `prefix` in the names of headers, and their texts.
+fn named(headers: &HeaderMap, prefix: &str) -> impl Iterator<Item = (String, String)> {
+    let prefix = kept_as(prefix);
+    headers.iter().filter_map(move |(name, value)| {
+        let name = kept_as(name.as_str()).strip_prefix(&prefix)?.to_owned();
+        Some((name, String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    })
 }
 
 /// The image that an answer describes in JSON, alone under `image` or in a list.
 pub fn image_of_json(body: Value) -> Result<Image> {
+    let properties = properties_of_json(&body);
     let Value::Object(mut fields) = body else { return Err(malformed()) };
-    let mut properties = match fields.remove("properties") {
-        Some(Value::Object(properties)) => properties,
-        _ => Fields::new(),
-    };
-    for value in fields.values_mut().chain(properties.values_mut()) {
-        if let Value::String(text) = value {
-            *value = json!(reread(text));
-        }
-    }
-    let properties = properties.into_iter().map(|(name, value)| (reread(&name), value)).collect();
+    fields.values_mut().for_each(reread_value);
     image(fields, properties)
 }
 
-/// The images that an answer lists.
-pub fn images(body: Value) -> Result<Vec<Image>> {
+/// The properties in it, as the service keeps them.
+pub fn properties_of_json(body: &Value) -> Fields {
+    let properties = body.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let read = |(name, value): (&String, &Value)| {
+        let mut value = value.clone();
+        reread_value(&mut value);
+        (reread(name), value)
+    };
+    properties.map(read).collect()
+}
+
+fn reread_value(value: &mut Value) {
+    if let Value::String(text) = value {
+        *value = json!(reread(text));
+    }
+}
+
+/// The images that an answer lists, each for [`image_of_json`].
+pub fn listed(body: Value) -> Result<Vec<Value>> {
     let Value::Object(mut body) = body else { return Err(malformed()) };
-    let Some(Value::Array(listed)) = body.remove("images") else { return Err(malformed()) };
-    listed.into_iter().map(image_of_json).collect()
+    match body.remove("images") {
+        Some(Value::Array(listed)) => Ok(listed),
+        _ => Err(malformed()),
+    }
 }
 
 /// A text as it was before a service under Python 3 took the UTF-8 of a header
@@ -277,7 +351,8 @@ fn image(mut v1: Fields, properties: Fields) -> Result<Image> {
     }
     let public = v1.get("is_public").and_then(Value::as_bool).unwrap_or_default();
     fields.insert("visibility".to_owned(), json!(if public { "public" } else { "private" }));
-    fields.extend(properties);
+    // Whoever can name a property could otherwise name another image, or other data.
+    fields.extend(properties.into_iter().filter(|(name, _)| !is_field(name)));
     Ok(Image { fields })
 }
 
@@ -322,17 +397,21 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> Result<Strin
     query.append_pair("is_public", public);
     let texts = [("name", &filter.name), ("status", &filter.status)];
     for (key, value) in texts {
-        // Of others nobody knows how the service keeps them: see `reread`.
-        if let Some(value) = value.as_ref().filter(|value| value.is_ascii()) {
+        // Of others nobody knows how the service keeps them: see `reread`. What stands before a colon would be an
+        // operator, to a service that has them.
+        if let Some(value) = value.as_ref().filter(|value| value.is_ascii() && !value.contains(':')) {
             query.append_pair(key, value);
         }
     }
     for (key, value) in &filter.fields {
         match *key {
-            "disk_format" | "container_format" | "size_min" | "size_max" | "protected" => {
+            "size_min" | "size_max" | "protected" => {
                 query.append_pair(key, value);
             }
-            "checksum" | "created_at" | "updated_at" => {}
+            "disk_format" | "container_format" if !value.contains(':') => {
+                query.append_pair(key, value);
+            }
+            "disk_format" | "container_format" | "checksum" | "created_at" | "updated_at" => {}
             other => return Err(cannot(&format!("knows no `{other}`"))),
         }
     }
@@ -351,7 +430,7 @@ pub fn matches(filter: &Filter, image: &Image) -> bool {
         _ => true,
     };
     let compared = |(field, wanted): &(&str, String)| match *field {
-        "checksum" => text("checksum") == Some(wanted),
+        "disk_format" | "container_format" | "checksum" => text(field) == Some(wanted),
         "created_at" | "updated_at" => {
             let time = text(field).unwrap_or_default();
             match wanted.split_once(':') {
@@ -460,26 +539,76 @@ mod tests {
 
     #[test]
     fn only_a_removal_makes_the_service_forget_what_is_not_named() {
-        let image = image_of_json(json!({"id": "i", "properties": {"a": "1", "b": "2"}})).unwrap();
+        let there =
+            There { exact: properties_of_json(&json!({"properties": {"a": "1", "b": "2"}})), ..There::default() };
         let mut wanted = Changes::default();
         let removing = None;
         wanted.set.insert("c".to_owned(), json!("3"));
         wanted.set.insert("min_disk".to_owned(), json!(5));
         assert_eq!(
             shown(&changes(&wanted, removing).unwrap()),
-            ["x-glance-registry-purge-props: False", "x-image-meta-min_disk: 5", "x-image-meta-property-c: 3"]
+            ["x-glance-registry-purge-props: False", "x-image-meta-property-c: 3", "x-image-meta-min_disk: 5"]
         );
         wanted.remove.push("a".to_owned());
-        let removing = Some(&image);
+        let removing = Some(&there);
         assert_eq!(
             shown(&changes(&wanted, removing).unwrap()),
             [
                 "x-glance-registry-purge-props: True",
+                "x-image-meta-property-c: 3",
                 "x-image-meta-min_disk: 5",
                 "x-image-meta-property-b: 2",
-                "x-image-meta-property-c: 3"
             ]
         );
+    }
+
+    #[test]
+    fn a_property_never_takes_the_place_of_a_field() {
+        let json = json!({"id": "mine", "is_public": false, "status": "queued", "properties": {
+            "id": "other", "status": "active", "os_hash_value": "00", "tags": "t", "visibility": "public", "a": "1"}});
+        let image = image_of_json(json).unwrap();
+        assert_eq!((image.id(), image.status(), image.hash()), ("mine", "queued", None));
+        assert_eq!((&image.fields["visibility"], &image.fields["a"]), (&json!("private"), &json!("1")));
+        assert!(!image.fields.contains_key("tags"));
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("x-image-meta-property-id", "other"), ("x-image-meta-id", "mine")] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(image_of_headers(&headers).unwrap().id(), "mine");
+        for name in ["id", "Status", "is-public", "os_hash_value"] {
+            let properties = [(name.to_owned(), "x".to_owned())].into();
+            let refused = draft(&Draft { properties, ..Draft::default() }).unwrap_err().message;
+            assert_eq!(refused, format!("`{name}` is a field of the image: it cannot be set as a property"));
+            let set = [(name.to_owned(), json!("x"))].into_iter().collect();
+            assert_eq!(changes(&Changes { set, ..Changes::default() }, None).unwrap_err().message, refused);
+        }
+    }
+
+    #[test]
+    fn what_stays_is_sent_as_it_is_or_nothing_is() {
+        let removed = |exact: Value, in_headers: Value, gone: &str| {
+            let fields = |value: Value| value.as_object().unwrap().clone();
+            let there = There { exact: fields(exact), in_headers: fields(in_headers) };
+            let wanted = Changes { remove: vec![gone.to_owned()], ..Changes::default() };
+            changes(&wanted, Some(&there)).map(|headers| shown(&headers)[1..].join(", ")).map_err(|e| e.message)
+        };
+        for (name, value) in
+            [("Foo", "1"), ("hw-x", "1"), ("größe", "1"), ("a", "b\nc"), ("a", ""), ("a", "ü"), ("a", " b")]
+        {
+            let says = format!(
+                "Images API v1, which this cloud speaks here, cannot remove a property and leave `{name}` as it is"
+            );
+            assert_eq!(removed(json!({name: value, "drop": "1"}), json!({}), "drop"), Err(says), "{name}={value}");
+            assert_eq!(removed(json!({name: value}), json!({}), name), Ok(String::new()), "{name}={value}");
+        }
+        let there = json!({"a": "ü", "status": "x", "none": null});
+        assert_eq!(
+            removed(there.clone(), there, "drop").unwrap(),
+            "x-image-meta-property-a: ü, x-image-meta-property-status: x, x-image-meta-property-none: "
+        );
+        // By what v1 makes of the name, where no other has that very name.
+        assert_eq!(removed(json!({"Foo": "1"}), json!({}), "foo"), Ok(String::new()));
+        assert!(removed(json!({"Foo": "1", "foo": "2"}), json!({}), "foo").is_err());
     }
 
     #[test]
@@ -494,6 +623,8 @@ mod tests {
         };
         let plain = "limit=9&sort_key=created_at&sort_dir=desc&is_public=None";
         assert_eq!(wants(|f| f.name = Some("Grüße".to_owned())), (plain.to_owned(), true));
+        assert_eq!(wants(|f| f.name = Some("ubuntu:22.04".to_owned())), (plain.to_owned(), false));
+        assert_eq!(wants(|f| f.fields = vec![("disk_format", "a:b".to_owned())]), (plain.to_owned(), false));
         assert_eq!(wants(|f| f.owner = Some("p".to_owned())), (plain.to_owned(), false));
         assert_eq!(wants(|f| f.visibility = Some("private".to_owned())), (plain.replace("None", "False"), false));
         assert!(wants(|f| f.fields = vec![("updated_at", "gte:2026-11-22T00:00:00Z".to_owned())]).1);

@@ -68,7 +68,9 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> String {
         query.append_pair("marker", marker);
     }
     if let Some(name) = &filter.name {
-        query.append_pair("name", &literal(name));
+        // What stands before a colon would be an operator (as "in operator" in the reference of the API has it).
+        let name = if name.contains(':') { format!("eq:{name}") } else { name.clone() };
+        query.append_pair("name", &name);
     }
     let plain = [
         ("visibility", &filter.visibility),
@@ -91,18 +93,9 @@ pub fn query(filter: &Filter, marker: Option<&str>, page: usize) -> String {
         query.append_pair(key, value);
     }
     for (key, value) in &filter.properties {
-        query.append_pair(key, &literal(value));
+        query.append_pair(key, value);
     }
     query.finish()
-}
-
-/// A value that begins with Glance's `in:` operator, quoted so that it stands for itself
-/// (<https://docs.openstack.org/api-ref/image/v2/#list-images>, "in operator").
-fn literal(value: &str) -> String {
-    match value.starts_with("in:") {
-        true => format!("in:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
-        false => value.to_owned(),
-    }
 }
 
 /// One image of an answer.
@@ -222,14 +215,15 @@ mod tests {
     #[test]
     fn a_query_encodes_what_users_type_and_repeats_tags() {
         let filter = Filter {
-            name: Some("in:a b&c".to_owned()),
+            name: Some("in:a \"b\"&c".to_owned()),
+            properties: [("p".to_owned(), "in:a".to_owned())].into(),
             tags: vec!["x".to_owned(), "y".to_owned()],
             hidden: true,
             ..Filter::default()
         };
         assert_eq!(
             query(&filter, Some("m"), 1000),
-            "limit=1000&marker=m&name=in%3A%22in%3Aa+b%26c%22&os_hidden=true&tag=x&tag=y"
+            "limit=1000&marker=m&name=eq%3Ain%3Aa+%22b%22%26c&os_hidden=true&tag=x&tag=y&p=in%3Aa"
         );
     }
 

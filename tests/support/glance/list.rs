@@ -116,8 +116,10 @@ fn image_matches(image: &Image, key: &str, wanted: &str) -> bool {
         "size_max" => image.base["size"].as_u64().is_some_and(|size| wanted.parse().is_ok_and(|max: u64| size <= max)),
         _ => {
             let value = image.base.get(key).or_else(|| image.extra.get(key)).map(shown);
-            match wanted.strip_prefix("in:") {
-                Some(list) => value.is_some_and(|value| list.split(',').any(|one| one.trim_matches('"') == value)),
+            let operator = if key == "name" { wanted.split_once(':') } else { None };
+            match operator {
+                Some(("eq", wanted)) => value.is_some_and(|value| value == wanted),
+                Some((_, list)) => value.is_some_and(|value| list.split(',').any(|one| one.trim_matches('"') == value)),
                 None if key == "protected" => value.is_some_and(|value| value == wanted.to_lowercase()),
                 None => value.is_some_and(|value| value == wanted),
             }

@@ -75,6 +75,7 @@ impl Command for Import {
             _ => {}
         }
         let service = ctx.images().await?;
+        service.can_import()?;
         let image = service.find(&name).await?;
         ready(&image, &import.method)?;
         import_args::check(service, &import).await?;
