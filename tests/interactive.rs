@@ -110,7 +110,7 @@ fn the_prompt_lists_what_can_follow() {
         .expect("(rimg) ");
     terminal.type_keys("image show cirros-0.6 --hu\t").expect("--human-readable ").type_keys("\x03").expect("(rimg) ");
     terminal.type_keys("image list -c Di\t").expect("'Disk Format' ");
-    terminal.type_line("-f value --name cirros-0.7").expect("\nraw\r\n").expect("(rimg) ");
+    terminal.type_line("--long -f value --name cirros-0.7").expect("\nraw\r\n").expect("(rimg) ");
     terminal.type_line("image show nope").expect("there is no image").expect("(rimg) ").type_line("exit");
     terminal.wait().code(0);
     assert_eq!(world.all_of("cirros-0.6").len() + world.all_of("cirros-0.7").len(), 2);

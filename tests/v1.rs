@@ -22,8 +22,9 @@ fn world() -> World {
 
 /// Makes an image with these headers, and its formats if there are none; its ID comes with the answer.
 fn post(session: &Session, headers: &[(&str, &str)], body: &[u8]) -> (String, Reply) {
-    let id = random_uuid();
-    let mut all = vec![("x-image-meta-id", id.as_str())];
+    let given = headers.iter().find(|(name, _)| *name == "x-image-meta-id");
+    let id = given.map_or_else(random_uuid, |(_, id)| (*id).to_owned());
+    let mut all = if given.is_some() { Vec::new() } else { vec![("x-image-meta-id", id.as_str())] };
     if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         all.push(DATA);
     }
@@ -472,10 +473,11 @@ fn headers_that_are_too_much_or_no_text() {
     let demo = world.session("demo");
     let long = "a".repeat(70_000);
     assert_eq!(post(&demo, &[("x-image-meta-property-a", &long)], b"").1.status, 431);
+    refused(&post(&demo, &[("x-image-meta-property-a", &long[..17_000])], b"").1, 400, "Header Line Too Long");
     let host = demo.image_url.trim_start_matches("http://");
     for (header, reason) in [
         (&b"x-image-meta-name: \xff\xfe"[..], "The header x-image-meta-name is not UTF-8."),
-        (b"x-image-meta-name: \xf0\x9f\x98\x80", "characters of 4 bytes"),
+        (b"x-image-meta-size: 1\r\nx-image-meta-size: 2", "Cannot convert image size '1,2' to an integer."),
         // A name beyond ASCII is no name of a header.
         ("x-image-meta-property-größe: 1".as_bytes(), ""),
     ] {

@@ -105,6 +105,8 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
     let mut tries = Tries::new(retries, RESENDS);
     let mut renewals = 0;
     let mut rate = CAUTIOUS_RATE;
+    // Why the last try failed, if it did.
+    let mut cause = None;
     loop {
         outlive(http, intake, data, rate).await?;
         let begun = Instant::now();
@@ -113,7 +115,11 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
             rate = (data.meter.moved() as f64 / begun.elapsed().as_secs_f64()) as u64;
         }
         let answered = failure.is_none();
-        let first = failure.clone();
+        // In the way of this try is one before it, whose end the service has not noticed yet: that one's failure tells.
+        let in_the_way = tries.tried() > 1 && failure.as_ref().is_some_and(|failure| failure.kind == Kind::Conflict);
+        if !in_the_way {
+            cause.clone_from(&failure);
+        }
         let again = match failure {
             None => Ok(()),
             Some(failure) if failure.kind == Kind::Auth && renewals < RENEWALS && intake.api().renew().await? => {
@@ -121,8 +127,9 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
                 http.log().note("the token was refused under way; going on with a new one");
                 Ok(())
             }
-            // Of a second try it may be the first that stands in its way.
-            Some(failure) if failure.kind == Kind::Conflict && tries.tried() > 1 => Err(failure),
+            Some(failure) if in_the_way => {
+                rest(http, data, &mut tries, failure).await?.map_err(|last| cause.clone().unwrap_or(last))
+            }
             Some(failure) if retries.passing(&failure, &PASSING) => rest(http, data, &mut tries, failure).await?,
             Some(failure) => return Err(explained(failure, image.id())),
         };
@@ -135,12 +142,7 @@ pub(super) async fn deliver(http: &Http, intake: &dyn Intake, image: &Image, dat
         };
         if stands == Stands::Lost {
             let lost = format!("the image did not become active: it is `{}`", now.status());
-            let again = match again {
-                // In the way of this try was one before it, whose end the service had not noticed yet.
-                Err(failure) if failure.kind == Kind::Conflict => rest(http, data, &mut tries, failure).await?,
-                again => again,
-            };
-            match (first, again) {
+            match (cause.clone(), again) {
                 // What the service gave up although it had all of the data it would give up once more.
                 (None, _) => return Err(Error::new(Kind::Unavailable, lost)),
                 (Some(first), Ok(())) if data.is_whole() => intake.begin_anew(first.details([lost])).await?,

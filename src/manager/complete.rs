@@ -322,7 +322,7 @@ mod tests {
             completed("rimg image list -c "),
             "ID Name Disk Format Container Format Size Checksum Status Visibility Protected Project Hash Algorithm Hash Value Tags Stores"
         );
-        assert_eq!(completed("rimg image list --sort-column S"), "Size Status");
+        assert_eq!(completed("rimg image list --sort-column S"), "Size Status Stores");
         assert_eq!(completed("rimg image show -c s"), "schema size status");
         assert_eq!(completed("rimg image create -c prot"), "protected");
     }

@@ -88,7 +88,7 @@ fn filters_orders_and_limits() {
         }
         world.run(["image", "create", &world.name("empty")]).ok();
         assert_eq!(listed(world, &[]), ["a", "b", "empty", "ö"]);
-        assert_eq!(listed(world, &["--private", "--sort", "size:desc"]), ["empty", "b", "ö", "a"]);
+        assert_eq!(listed(world, &["--private", "--sort", "size:desc"]), ["b", "ö", "a", "empty"]);
         assert_eq!(listed(world, &["--property", "x=1"]), ["b", "ö"]);
         assert_eq!(listed(world, &["--status", "queued"]), ["empty"]);
         assert_eq!(listed(world, &["--name", &world.name("ö")]), ["ö"]);
@@ -171,7 +171,7 @@ fn what_v1_cannot_do_is_said_before_anything_is_sent() {
             (&["--import"], "does not import images"),
             (&["--property", "größe=1"], "cannot carry the name of `größe`"),
             (&["--property", "a=x\ny"], "cannot carry the value of `a`"),
-            (&["--property", "size=1"], "`size` is a field of the image: it cannot be set as a property"),
+            (&["--property", "is-public=1"], "`is-public` is a field of the image: it cannot be set as a property"),
         ] {
             world.run(create.iter().chain(args)).code(1).stdout_is("").stderr_has(says);
         }
