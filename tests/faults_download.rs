@@ -3,6 +3,7 @@
 //! way. In each case: the exit code, what is said, what is left behind, and
 //! whether the bytes are right. Success with wrong bytes is never one of them.
 
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -160,11 +161,47 @@ fn each_service_lets_a_download_go_on() {
 }
 
 #[test]
+fn a_full_disk_is_said_and_gone_on_from() {
+    let data = data(8 * MIB);
+    let (world, _) = with_image(&data);
+    let disk = world.home.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let program = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).arg(&disk).output();
+    if !program(&["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs"]).is_ok_and(|made| made.status.success()) {
+        // Not `eprint!`: the test harness would swallow it.
+        return std::io::stderr().write_all(b"not run: no disk can be mounted here\n").unwrap();
+    }
+    let save = ["image", "save", "i", "--file", "disk/out"];
+    // There is room when it begins, and somebody else takes it.
+    world.images().on("GET", FILE).drip(64 * 1024, Duration::from_millis(15));
+    let running = world.rimg(save).start();
+    while !disk.join("out.part").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let other = disk.join("other");
+    let filled = std::fs::write(&other, vec![1; 14 * MIB]);
+    let full = running.wait();
+    let state = std::fs::read(disk.join("out.part.json")).is_ok();
+    // Before it is asked for, the next time.
+    let refused = world.run(save);
+    std::fs::remove_file(&other).unwrap();
+    let saved = world.run(save);
+    let bytes = std::fs::read(disk.join("out")).unwrap_or_default();
+    program(&["umount"]).unwrap();
+    filled.unwrap();
+    full.code(1).stderr_has("error: cannot write `").stderr_has("goes on from there").stderr_has("free some space");
+    assert!(state);
+    refused.code(1).stderr_has(" are free there\nhint: free some space, or name a file on another disk\n");
+    saved.ok();
+    assert!(bytes == data);
+}
+
+#[test]
 fn what_breaks_is_asked_again_from_where_it_was() {
     let data = data(4 * MIB);
     let last = data.len() as u64 - 1;
     type Fault = fn(&World);
-    let cases: [(&str, Fault, &str); 12] = [
+    let cases: [(&str, Fault, &str); 14] = [
         ("closed at half", |world| world.images().on("GET", FILE).close_after_answer(1 << 20), "bytes=1048576-"),
         ("reset at half", |world| world.images().on("GET", FILE).reset_after_answer(1 << 20), "bytes=1048576-"),
         ("reset before the first byte", |world| world.images().on("GET", FILE).reset_after_answer(0), ""),
@@ -174,6 +211,8 @@ fn what_breaks_is_asked_again_from_where_it_was() {
         ("500", |world| page(world, 500, None), ""),
         ("502", |world| page(world, 502, None), ""),
         ("503", |world| page(world, 503, Some("0")), ""),
+        ("503 without a word when", |world| page(world, 503, None), ""),
+        ("429 without a word when", |world| page(world, 429, None), ""),
         ("504", |world| page(world, 504, None), ""),
         ("429", |world| page(world, 429, Some("1")), ""),
         ("429 until a date gone by", |world| page(world, 429, Some("Sun, 06 Nov 1994 08:49:37 GMT")), ""),
@@ -270,11 +309,14 @@ fn what_will_not_get_better_is_not_tried_again() {
         (400, "error: no (HTTP 400 bad request)\n"),
         (403, "error: no (HTTP 403 forbidden)\n"),
         (404, "error: no (HTTP 404 not found)\n"),
+        (409, "error: no (HTTP 409 conflict)\n"),
         (410, "error: no (HTTP 410 gone)\n"),
+        (413, "error: no (HTTP 413 payload too large)\n"),
+        (415, "error: no (HTTP 415 unsupported media type)\n"),
     ] {
         let (world, _) = with_image(&data);
         world.images().on("GET", FILE).answer(move || Answer::html(status, "<html>no</html>"));
-        save(&world).code(1).stderr_is(message);
+        save(&world).code(1).stderr_has(message).stderr_lacks("trying again");
         assert!(files(&world).is_empty());
         // In the middle: what came is kept.
         world.images().on("GET", FILE).close_after_answer(MIB as u64);

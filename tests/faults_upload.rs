@@ -3,6 +3,7 @@
 //! asked, and never a success for wrong bytes.
 
 use std::fs;
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -117,6 +118,26 @@ fn what_may_pass_is_tried_again() {
             puts: 1,
             says: &["note: Bad gateway (HTTP 502 bad gateway); trying again", ALL_THE_SAME],
             ..Case::new("the proxy gave up, not the service", |put| put.answer_instead(|| html(502, "Bad gateway")))
+        },
+        Case {
+            also: |world| world.images().on("GET", IMAGE).close_after_answer(10),
+            ..Case::new("the answer about the image is cut off", |put| put.reset_after_request(400_000))
+        },
+        Case {
+            also: |world| world.images().on("GET", IMAGE).content_length(1 << 20),
+            ..Case::new("the answer about the image is said to be longer", |put| put.reset_after_request(400_000))
+        },
+        Case {
+            puts: 1,
+            says: &[ALL_THE_SAME],
+            ..Case::new("an answer with two lengths", |put| {
+                put.answer_instead(|| html(500, "Trouble").header("Content-Length", "900"))
+            })
+        },
+        Case { limit: Some(0.5), ..Case::new("silence half-way", |put| put.stall_request_after(400_000)) },
+        Case {
+            says: &["the token was refused under way; going on with a new one"],
+            ..Case::new("401 half-way", |put| put.answer_within(400_000, || Answer::status(401)))
         },
         Case {
             limit: Some(0.5),
@@ -872,7 +893,8 @@ fn a_block_device_is_sent_as_a_file_is() {
     let losetup = |args: &[&str]| std::process::Command::new("losetup").args(args).current_dir(&world.home).output();
     let device = match losetup(&["--find", "--show", "x.img"]) {
         Ok(made) if made.status.success() => String::from_utf8(made.stdout).unwrap().trim().to_owned(),
-        _ => return eprintln!("not run: there is no loop device to be had here"),
+        // Not `eprint!`: the test harness would swallow it.
+        _ => return std::io::stderr().write_all(b"not run: there is no loop device to be had here\n").unwrap(),
     };
     world.images().on("PUT", FILE).reset_after_request(400_000);
     let sent = world.run(["image", "upload", "i", "--file", &device, "--no-token-cache"]);

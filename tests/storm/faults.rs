@@ -44,8 +44,8 @@ pub(super) enum Deed {
     Flip(usize),
     /// A range of the right length, with other bytes.
     OtherBytes,
-    /// `Range` is overlooked; with another status, `Content-Range`.
-    Whole(bool, Option<ContentRange>),
+    /// `Range` is overlooked; with another status, `Content-Range`, byte.
+    Whole(bool, Option<ContentRange>, Option<usize>),
     Part(ContentRange),
     Shorter,
     Edit(Edit),
@@ -95,7 +95,7 @@ impl Edit {
         let Content::Bytes(bytes) = &mut answer.content else { return };
         // A refusal has nothing to edit.
         let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else { return };
-        let listed = value.get("images").is_some_and(Value::is_array);
+        let listed = value["images"].as_array().is_some_and(|images| !images.is_empty());
         let image = match listed {
             true => &mut value["images"][0],
             false => &mut value,
@@ -221,7 +221,13 @@ pub(super) fn prepare(world: &World, plan: &Plan, script: Script, deed: &Deed) {
         Deed::Shorter => script.twist(|answer| {
             other_file(answer, |bytes| bytes.truncate(bytes.len() - 1));
         }),
-        Deed::Whole(partial, range) => script.whole(move |answer| {
+        Deed::Whole(partial, range, flipped) => script.whole(move |answer| {
+            if let Some(at) = flipped {
+                other_file(answer, |bytes| {
+                    let at = at % bytes.len();
+                    bytes[at] ^= 16;
+                });
+            }
             if answer.status == 200 && partial {
                 answer.status = 206;
                 answer.headers.push(("Content-Range".to_owned(), format!("bytes 0-{}/{size}", size - 1)));

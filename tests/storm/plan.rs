@@ -268,7 +268,9 @@ fn deed(dice: &mut Dice, command: Command, (method, path): (&str, &str), size: u
         return match dice.below(8) {
             0..2 => Deed::Flip(within(dice)),
             2 => Deed::OtherBytes,
-            3..5 => Deed::Whole(dice.percent(50), dice.percent(50).then_some(range)),
+            3..5 => {
+                Deed::Whole(dice.percent(50), dice.percent(50).then_some(range), dice.percent(40).then(|| within(dice)))
+            }
             5 => Deed::Shorter,
             6 => Deed::ContentLength(dice.of(&[0, 1, size - 1, size + 1, size * 2, 1 << 40])),
             _ => Deed::Part(range),

@@ -20,7 +20,7 @@ type Make = Box<dyn Fn() -> Answer + Send + Sync>;
 /// What happens instead of, or to, the right answer.
 pub enum Act {
     Answer(Make),
-    AnswerEarly(Make),
+    AnswerEarly { after: u64, make: Make },
     Close,
     CloseAfterRequest(u64),
     ResetAfterRequest(u64),
@@ -31,7 +31,7 @@ pub enum Act {
     CloseAfterAnswer(u64),
     ResetAfterAnswer(u64),
     Stall,
-    StallRequest,
+    StallRequest(u64),
     StallAfter(u64),
     Drip { piece: usize, pause: Duration },
     ContentLength(u64),
@@ -132,7 +132,12 @@ impl<'a> Script<'a> {
 
     /// Gives this answer without reading the body, and closes.
     pub fn answer_early(self, make: impl Fn() -> Answer + Send + Sync + 'static) {
-        self.act(Act::AnswerEarly(Box::new(make)));
+        self.answer_within(0, make);
+    }
+
+    /// Gives this answer when at least so many bytes of the request's body came in, and closes.
+    pub fn answer_within(self, after: u64, make: impl Fn() -> Answer + Send + Sync + 'static) {
+        self.act(Act::AnswerEarly { after, make: Box::new(make) });
     }
 
     /// Sends the client elsewhere.
@@ -203,7 +208,12 @@ impl<'a> Script<'a> {
 
     /// Does not read the body, and never answers.
     pub fn stall_request(self) {
-        self.act(Act::StallRequest);
+        self.stall_request_after(0);
+    }
+
+    /// Goes silent when at least so many bytes of the request's body came in.
+    pub fn stall_request_after(self, bytes: u64) {
+        self.act(Act::StallRequest(bytes));
     }
 
     /// Goes silent after so many bytes of the right answer's body.

@@ -512,7 +512,7 @@ impl Shared {
             if matches!(act.as_deref(), Some(Act::ResetAfterRequest(_) | Act::ResetAnswer)) {
                 self.reset(from.get_mut());
             }
-            if matches!(act.as_deref(), Some(Act::Stall | Act::StallRequest)) {
+            if matches!(act.as_deref(), Some(Act::Stall | Act::StallRequest(_))) {
                 self.wait_for_end();
             }
             return Ok(false);
@@ -532,7 +532,10 @@ impl Shared {
                 body.drain().ok()?;
                 make()
             }
-            Some(Act::AnswerEarly(make)) => return Some(make()),
+            Some(Act::AnswerEarly { after, make }) => {
+                while body.len < *after && body.next().ok()?.is_some() {}
+                return Some(make());
+            }
             Some(Act::Close | Act::Stall) => {
                 let _ = body.drain();
                 return None;
@@ -559,11 +562,10 @@ impl Shared {
                 (self.handler)(request, body);
                 make()
             }
-            Some(Act::CloseAfterRequest(most) | Act::ResetAfterRequest(most)) => {
+            Some(Act::CloseAfterRequest(most) | Act::ResetAfterRequest(most) | Act::StallRequest(most)) => {
                 while body.len < *most && body.next().ok()?.is_some() {}
                 return None;
             }
-            Some(Act::StallRequest) => return None,
             Some(Act::Twist { ranged: false, .. }) => {
                 let mut whole = request.clone();
                 whole.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range"));
@@ -604,7 +606,7 @@ impl Shared {
             Some(Act::StallAfter(bytes)) => (most, stall, keep) = (*bytes, true, false),
             Some(Act::Drip { piece, pause }) => drip = Some((*piece, *pause)),
             Some(Act::ContentLength(claimed)) => (announced_len, keep) = (*claimed, false),
-            Some(Act::AnswerEarly(_)) => keep = false,
+            Some(Act::AnswerEarly { .. }) => keep = false,
             _ => {}
         }
         let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
