@@ -54,6 +54,8 @@ def prepare():
     if options.rimg is None:
         subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=project, check=True)
         options.rimg = project / "target/release/rimg"
+    if "wire" in options.only:
+        subprocess.run(["cargo", "build", "--release", "--quiet", "--example", "digest"], cwd=project, check=True)
     pids = [options.dir / f"state/{name}.pid" for name in ("keystone", "glance")]
     runs = all(pid.exists() and pathlib.Path(f"/proc/{pid.read_text().strip()}").exists() for pid in pids)
     if not runs:
@@ -169,7 +171,8 @@ def wire():
             "rimg --no-verify": lambda: [rimg, *none, *create, "--no-verify"],
             "curl": lambda: ["curl", "-sSf", "-o", "/dev/null", "-T", str(data), "-H", "Expect:", f"{url}/v2/images/1/file"],
             "openstack": lambda: [openstack, *none, *create],
-            "SHA-512 alone": lambda: ["openssl", "dgst", "-sha512", str(data)]}
+            "SHA-512 alone, of rimg": lambda: [str(project / "target/release/examples/digest"), str(data)],
+            "SHA-512 alone, of OpenSSL": lambda: ["openssl", "dgst", "-sha512", str(data)]}
         yield f"save, {gib} GiB, from the fast endpoint", gib, saves("6d09a3a0-0f5a-4c57-9a1c-9d8c58f2a3b1", f"{url}/v2/images/1/file", none, [])
         process.stdin.close()
         data.unlink()

@@ -158,7 +158,9 @@ async fn route(
     note: &mut Note,
 ) -> Result<Response<Payload>> {
     let mut path = path_of(head, service.settings.limits.header_bytes)?;
-    if head.method == Method::OPTIONS {
+    let with_v1 = service.settings.api_v1;
+    let version = path.first().and_then(|first| Version::named(first, with_v1));
+    if head.method == Method::OPTIONS && version != Some(Version::V1) {
         return Ok(Response::new(Payload::from(Bytes::new())));
     }
     let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
@@ -175,11 +177,10 @@ async fn route(
         };
         return keystone_answer(service, identity, asked, note).await;
     }
-    let with_v1 = service.settings.api_v1;
     if path.first().is_some_and(|first| first == "versions") {
         return Ok(versions::all(StatusCode::OK, &base, with_v1));
     }
-    let Some(version) = path.first().and_then(|first| Version::named(first, with_v1)) else {
+    let Some(version) = version else {
         return Ok(versions::all(StatusCode::MULTIPLE_CHOICES, &base, with_v1));
     };
     path.remove(0);
