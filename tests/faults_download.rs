@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -80,16 +81,20 @@ fn interrupted(data: &[u8]) -> (World, String) {
     world.images().on("GET", FILE).stall_after(MIB as u64);
     let args = ["image", "save", "i", "--file", "out"];
     let running = world.rimg(args).start();
-    let part = world.home.join("out.part");
-    let begun = Instant::now();
-    while std::fs::metadata(&part).map_or(0, |meta| meta.len()) < MIB as u64 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "nothing arrived: {:?}", files(&world));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    arrives(&world.home.join("out.part"), MIB as u64);
     running.signal("INT");
     running.wait().code(130);
     assert_eq!(there(&world), MIB as u64);
     (world, id)
+}
+
+/// Waits until a part has that many bytes.
+fn arrives(part: &Path, bytes: u64) {
+    let begun = Instant::now();
+    while std::fs::metadata(part).map_or(0, |meta| meta.len()) < bytes {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing arrives in {}", part.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
@@ -172,14 +177,12 @@ fn a_full_disk_is_said_and_gone_on_from() {
         return std::io::stderr().write_all(b"not run: no disk can be mounted here\n").unwrap();
     }
     let save = ["image", "save", "i", "--file", "disk/out"];
-    // There is room when it begins, and somebody else takes it.
-    world.images().on("GET", FILE).drip(64 * 1024, Duration::from_millis(15));
+    // There is room when it begins, and somebody else takes all of it.
+    world.images().on("GET", FILE).drip(64 * 1024, Duration::from_millis(40));
     let running = world.rimg(save).start();
-    while !disk.join("out.part").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    arrives(&disk.join("out.part"), 1);
     let other = disk.join("other");
-    let filled = std::fs::write(&other, vec![1; 14 * MIB]);
+    let filled = std::fs::write(&other, vec![1; 16 * MIB]);
     let full = running.wait();
     let state = std::fs::read(disk.join("out.part.json")).is_ok();
     // Before it is asked for, the next time.
@@ -188,7 +191,7 @@ fn a_full_disk_is_said_and_gone_on_from() {
     let saved = world.run(save);
     let bytes = std::fs::read(disk.join("out")).unwrap_or_default();
     program(&["umount"]).unwrap();
-    filled.unwrap();
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     full.code(1).stderr_has("error: cannot write `").stderr_has("goes on from there").stderr_has("free some space");
     assert!(state);
     refused.code(1).stderr_has(" are free there\nhint: free some space, or name a file on another disk\n");
