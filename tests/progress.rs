@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::run::PROGRESS;
 use crate::support::{Answer, Outcome, Stdin, World};
 
 const CREATE: [&str; 8] = ["image", "create", "n", "--file", "x.img", "--disk-format", "raw", "-q"];
@@ -121,7 +122,7 @@ fn a_log_hears_of_what_takes_long() {
     let world = World::new();
     let slow = Stdin::Slow { pieces: vec![vec![7; 1 << 20]; 14], pause: Duration::from_millis(500) };
     let create = ["image", "create", "n", "--file", "-", "--disk-format", "raw", "--size", "14680064"];
-    let outcome = world.rimg(create).stdin(slow).run();
+    let outcome = world.rimg(create).stdin(slow).no_env(PROGRESS).run();
     let told = outcome.ok().stderr();
     let lines = told.lines().filter(|line| line.starts_with("uploading stdin: ")).count();
     assert!((1..=2).contains(&lines), "{told}");

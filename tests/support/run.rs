@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// The variable that says how rimg shows progress.
+pub const PROGRESS: &str = "RIMG_PROGRESS";
+
 /// What a program finds on its standard input.
 #[derive(Debug, Clone)]
 pub enum Stdin {
@@ -153,6 +156,7 @@ impl Run {
             .args(&self.args)
             .env_clear()
             .envs(self.env.clone())
+            .env_remove(PROGRESS)
             .env("TERM", "xterm")
             .current_dir(&self.directory);
         command = match &self.stdin {

@@ -13,7 +13,7 @@ use super::front::Front;
 use super::glance::Glance;
 use super::http::Server;
 use super::keystone::{Keystone, Tokens};
-use super::run::{Outcome, Run, Running};
+use super::run::{Outcome, PROGRESS, Run, Running};
 use super::tls::{self, Tls};
 
 /// The variable that names the clouds.yaml of a real cloud (see tests/cloud).
@@ -336,7 +336,7 @@ impl World {
         self.rimg(args).env("OS_CLOUD", cloud_of(user)).run()
     }
 
-    /// A run of any program here.
+    /// A run of any program here. Without a terminal it shows no progress.
     pub fn program(&self, program: impl Into<PathBuf>) -> Run {
         let home = self.home.as_os_str();
         let mut run = Run::new(program).directory(&self.home).env("HOME", home).env("OS_CLOUD", cloud_of("demo"));
@@ -354,6 +354,8 @@ impl World {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
+            // On a slow machine there would be a line now and then.
+            .env(PROGRESS, "none")
     }
 
     /// The API itself, signed in as a user: to prepare and to check without rimg.

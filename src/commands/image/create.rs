@@ -434,7 +434,6 @@ impl Create {
             ("--size", self.size.is_some()),
             ("--force-format", self.force_format),
             ("--no-verify", self.no_verify),
-            ("--progress", self.progress.how.is_some()),
             ("--sign-key-path", self.sign_key_path.is_some()),
             ("--sign-cert-id", self.sign_cert_id.is_some()),
             ("--sign-key-passphrase-file", self.sign_key_passphrase_file.is_some()),
