@@ -523,7 +523,12 @@ fn faults_happen() {
     assert_eq!(show().unwrap().status, 401);
     let gone = images.address;
     drop(world);
-    assert!(TcpStream::connect(gone).is_err(), "the server goes with its world");
+    // A program that another test starts has our sockets for a moment, until it is loaded.
+    let closed = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        TcpStream::connect(gone).is_err()
+    });
+    assert!(closed, "the server goes with its world");
 }
 
 #[test]
