@@ -451,6 +451,13 @@ protected_properties:
     refused(&reply, 413, "quota");
     assert_eq!((&*status(&demo, &id), world.files_in("fast")), ("killed", 0));
 
+    // It counts who sends the data, not whose the image is.
+    let given = [&FORMATS[..], &[("x-image-meta-owner", &demo.project)]].concat();
+    let (id, reply) = post(&admin, &given, b"7 bytes");
+    assert_eq!((reply.status, &reply.json()["image"]["owner"]), (201, &json!(demo.project)));
+    refused(&post(&demo, &FORMATS, b"4 ch").1, 413, "quota");
+    assert_eq!(admin.ask("DELETE", &format!("/v1/images/{id}"), &[], b"").unwrap().status, 200);
+
     let id = active(&demo, &[("x-image-meta-property-fixed_a", "1")]);
     refused(&get(&demo, &format!("/v1/images/{id}")), 403, "Access was denied");
     assert_eq!(get(&admin, &format!("/v1/images/{id}")).body, b"data");

@@ -262,7 +262,7 @@ impl<'a> Upload<'a> {
         service.registry.write(|session| {
             let mut image = service.image(session, caller, id)?;
             service.enforce(rule, caller, &image)?;
-            let room = service.settings.quota.room(session, &image)?;
+            let room = service.settings.quota.room(session, caller.project_id.as_deref(), &image)?;
             if let Some(declared) = terms.declared.and_then(|declared| u64::try_from(declared).ok()) {
                 room.check(declared)?;
             }

@@ -65,12 +65,13 @@ impl Quota {
         within(count, self.members).or(Err(too_many("members for this image.", count, self.members)))
     }
 
-    /// How much data there is room for in `image`.
-    pub fn room(&self, session: &Session, image: &Image) -> Result<Room> {
+    /// How much data `project` has room for in `image`. As in Glance it is whoever
+    /// sends the data that counts, be the image another's.
+    pub fn room(&self, session: &Session, project: Option<&str>, image: &Image) -> Result<Room> {
         let room =
             Room { bytes: self.image_size, words: "The incoming image is too large: The provided image is too large." };
-        let (Some(total), Some(owner)) = (self.user_storage, &image.owner) else { return Ok(room) };
-        let left = total.saturating_sub(session.usage(owner, &image.id)?);
+        let (Some(total), Some(project)) = (self.user_storage, project) else { return Ok(room) };
+        let left = total.saturating_sub(session.usage(project, &image.id)?);
         Ok(match left < room.bytes {
             true => Room { bytes: left, words: "Image exceeds the storage quota" },
             false => room,

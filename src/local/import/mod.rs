@@ -50,6 +50,8 @@ pub enum Source {
 pub struct Import {
     /// The task's ID.
     pub task: String,
+    /// The project that asked for it, whose quota counts.
+    pub project: Option<String>,
     /// The image's ID.
     pub image: String,
     /// Where the data comes from.
@@ -167,7 +169,7 @@ impl Import {
         let room = service.registry.write(|session| {
             let image = self.image(session)?;
             session.add_file(&file, &self.image, &store.name, service.run.id())?;
-            service.settings.quota.room(session, &image)
+            service.settings.quota.room(session, self.project.as_deref(), &image)
         })?;
         let fetched = self.write(service, store, &file, |incoming, told| {
             // This thread may wait.
@@ -227,7 +229,7 @@ impl Import {
         let file = Uuid::new_v4().simple().to_string();
         let (image, sums) = service.registry.write(|session| {
             let image = self.image(session)?;
-            service.settings.quota.room(session, &image)?.check(size)?;
+            service.settings.quota.room(session, self.project.as_deref(), &image)?.check(size)?;
             session.add_file(&file, &self.image, name, service.run.id())?;
             Ok::<_, Failure>((image, session.sums(&source.id)?.unwrap_or_default()))
         })?;

@@ -279,6 +279,7 @@ fn an_import_that_lost_its_image_leaves_it_alone() {
         .unwrap();
     let old = Import {
         task: "old".into(),
+        project: None,
         image: id.clone(),
         source: Source::Staged,
         stores: vec!["one".into()],

@@ -195,6 +195,7 @@ fn plan(service: &Service, session: &Session, caller: &Caller, wish: &Wish, id: 
     };
     Ok(Some(Import {
         task: Uuid::new_v4().to_string(),
+        project: caller.project_id.clone(),
         image: image.id,
         source,
         stores,
