@@ -194,8 +194,8 @@ fn what_v1_cannot_do_is_said_before_anything_is_sent() {
         ] {
             world.run(["image"].iter().chain(args)).code(1).stdout_is("").stderr_has(says);
         }
-        let front = world.front();
-        assert_eq!((front.count("PUT"), front.count("POST"), front.count("DELETE")), (0, 0, 0), "{:?}", front.asked());
+        let changed = ["PUT", "POST", "DELETE"].map(|method| world.images().asked(method, "/**").len());
+        assert_eq!(changed, [0; 3]);
     });
 }
 
@@ -297,7 +297,7 @@ fn only_what_is_named_is_unset() {
             let name = world.name("i");
             let draft = json!({"name": name, property: value, "drop": "1", "keep": "2"});
             let id = demo.json("POST", "/v2/images", &draft).json()["id"].as_str().unwrap().to_owned();
-            let before = world.front().count("PUT");
+            let before = world.images().asked("PUT", "/**").len();
             let unset = world.run(["image", "unset", &name, "--property", "drop"]);
             let image = world.image(&id);
             assert_eq!((&image[property], &image["keep"]), (&json!(value), &json!("2")), "{property}");
@@ -308,7 +308,11 @@ fn only_what_is_named_is_unset() {
                      as it is\nhint: remove `{property}` too, or use Images API v2\n"
                 );
                 unset.code(1).stderr_is(&says);
-                assert_eq!((world.front().count("PUT"), &image["drop"]), (before, &json!("1")), "{property}");
+                assert_eq!(
+                    (world.images().asked("PUT", "/**").len(), &image["drop"]),
+                    (before, &json!("1")),
+                    "{property}"
+                );
                 world.run(["image", "unset", &name, "--property", "drop", "--property", property]).ok();
                 assert_eq!(world.image(&id)[property], Value::Null, "{property}");
             }
@@ -327,7 +331,7 @@ fn tags_are_refused_before_a_property_goes() {
             unset.code(1).stderr_is("error: Images API v1, which this cloud speaks here, has no tags\n");
         }
         world.run(["image", "set", &name]).ok();
-        assert_eq!(world.front().count("PUT"), 0, "{:?}", world.front().asked());
+        assert_eq!(world.images().asked("PUT", "/**").len(), 0);
         assert_eq!(shown(world, &name)["properties"], json!({"p": "1"}));
     });
 }
@@ -370,7 +374,7 @@ fn a_create_whose_upload_breaks_begins_anew() {
         world.file("x.img", &data);
         let name = world.name("i");
         let create = ["image", "create", &name, "--file", "x.img", "--disk-format", "raw", "-f", "value", "-c", "id"];
-        world.front().break_uploads(2, 300_000);
+        world.images().on("PUT", "/v1/images/*").nth(1).times(2).close_after_request(300_000);
         let made = world.run(create);
         let id = made.ok().stderr_has("; trying again in 0.0 s (try 2 of 4)\n").stderr_has("(try 3 of 4)\n").stdout();
         made.stderr_has(" was lost with its upload and is deleted; `").stderr_has("` takes its place\n");
@@ -379,7 +383,7 @@ fn a_create_whose_upload_breaks_begins_anew() {
         world.run(["image", "delete", &name]).ok();
         // For good, or with an ID that cannot be had again: nothing stays. How soon a real service notices is
         // not known: until it has it takes the data of the next try.
-        world.front().break_uploads(99, 300_000);
+        world.images().on("PUT", "/v1/images/*").always().close_after_request(300_000);
         let sure = !world.is_real();
         let lost = |broken: &crate::support::Outcome, next: &str| {
             broken.code(1).stdout_is("").stderr_has("error: the connection to `");
@@ -401,6 +405,5 @@ fn a_create_whose_upload_breaks_begins_anew() {
         let made = world.run(["image", "create", &name, "--disk-format", "raw", "-f", "value", "-c", "id"]);
         let id = made.ok().stdout().trim().to_owned();
         lost(&world.run(["image", "upload", &name, "--file", "x.img"]), &anew(&id));
-        world.front().break_uploads(0, 0);
     });
 }

@@ -19,8 +19,11 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let pairs = self.head.iter().filter_map(|line| line.split_once(':'));
-        pairs.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+        self.headers().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
+
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.head.iter().skip(1).filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
     }
 
     pub fn text(&self) -> String {
@@ -52,16 +55,20 @@ pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> io
     }
     stream.write_all((text + "\r\n").as_bytes())?;
     stream.write_all(body)?;
-    read(&mut BufReader::new(stream))
+    read(&mut BufReader::new(stream), method)
 }
 
-fn read(from: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+/// Reads the answer to a request of this method to its end.
+pub fn read(from: &mut BufReader<TcpStream>, method: &str) -> io::Result<Reply> {
     let mut lines = head(from)?;
     if lines.first().is_some_and(|first| first.contains(" 100 ")) {
         lines = head(from)?;
     }
     let status = lines.first().and_then(|first| first.split(' ').nth(1)?.parse().ok());
     let mut reply = Reply { status: status.ok_or(io::ErrorKind::InvalidData)?, head: lines, body: Vec::new() };
+    if method == "HEAD" || reply.status == 204 {
+        return Ok(reply);
+    }
     if reply.header("transfer-encoding").is_some() {
         loop {
             let size = u64::from_str_radix(line(from, 64)?.trim(), 16).map_err(io::Error::other)?;

@@ -41,6 +41,11 @@ impl Request {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// All headers, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The decoded pairs of the query, in order, repeated keys included.
     pub fn pairs(&self) -> Vec<(String, String)> {
         url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
@@ -80,6 +85,8 @@ pub struct Body<'a> {
     /// `Expect: 100-continue` was asked, and is not answered yet.
     expect: bool,
     ended: bool,
+    /// Breaks off when at least so many bytes came.
+    most: u64,
     /// Reads so much at a time, and pauses after it.
     drip: Option<(usize, Duration)>,
     buffer: Vec<u8>,
@@ -92,6 +99,9 @@ pub struct Body<'a> {
 impl Body<'_> {
     /// The next piece, or none at the end. A body cut short is an error.
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        if self.len >= self.most {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         if std::mem::take(&mut self.expect) {
             self.from.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
@@ -136,6 +146,11 @@ impl Body<'_> {
             while !line(self.from, 4096)?.is_empty() {}
         }
         Ok(size)
+    }
+
+    /// Whether it comes in chunks, so that nobody knows how long it is.
+    pub fn is_chunked(&self) -> bool {
+        self.chunked
     }
 
     /// Reads what is left and forgets it.
@@ -487,6 +502,7 @@ impl Shared {
             chunked,
             expect: request.header("expect").is_some(),
             ended: false,
+            most: u64::MAX,
             drip: match act.as_deref() {
                 Some(Act::DripRequest { piece, pause }) => Some((*piece, *pause)),
                 _ => None,
@@ -533,7 +549,7 @@ impl Shared {
                 make()
             }
             Some(Act::AnswerEarly { after, make }) => {
-                while body.len < *after && body.next().ok()?.is_some() {}
+                self.break_off(request, body, *after);
                 return Some(make());
             }
             Some(Act::Close | Act::Stall) => {
@@ -563,7 +579,7 @@ impl Shared {
                 make()
             }
             Some(Act::CloseAfterRequest(most) | Act::ResetAfterRequest(most) | Act::StallRequest(most)) => {
-                while body.len < *most && body.next().ok()?.is_some() {}
+                self.break_off(request, body, *most);
                 return None;
             }
             Some(Act::Twist { ranged: false, .. }) => {
@@ -584,6 +600,14 @@ impl Shared {
         // What the handler did not care to read must not look like the next request.
         body.drain().ok()?;
         Some(answer)
+    }
+
+    /// Lets the service see so much of a body, and then that the client is gone.
+    fn break_off(&self, request: &Request, body: &mut Body, most: u64) {
+        body.most = most;
+        if body.chunked || body.left > 0 {
+            (self.handler)(request, body);
+        }
     }
 
     /// Sends an answer. True: the connection may go on.

@@ -6,7 +6,7 @@
 //! | `run.rs` | `Run` and `Outcome`: one run of a program and what came of it; terminals |
 //! | `keystone.rs`, `glance/`, `cinder.rs` | the services of the tests, in the form of the real ones |
 //! | `http.rs`, `fault.rs` | the server below them, its records, what can go wrong on it |
-//! | `front.rs` | a door before a service of Images API v1 |
+//! | `front.rs` | what stands before a service of Images API v1 |
 //! | `tls.rs`, `proxy.rs` | certificates, and a forward proxy |
 //! | `client.rs` | a bare HTTP client, to prepare and to check |
 //! | `selftest.rs` | the tests of all this: it answers as the real services do |

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::cinder;
 use super::client::Session;
-use super::front::Front;
+use super::front;
 use super::glance::Glance;
 use super::http::Server;
 use super::keystone::{Keystone, Tokens};
@@ -85,8 +85,8 @@ pub struct World {
     auth_url: String,
     /// Where the image service is, if not where the catalogue says.
     images_url: Option<String>,
-    /// The door before the image service that leaves Images API v1 alone, where rimg speaks that.
-    front: Option<Front>,
+    /// What stands before the image service where rimg speaks Images API v1.
+    front: Option<Server>,
     fake: Option<Fake>,
     /// `rimg serve`, which ends with this.
     serve: Option<Running>,
@@ -176,16 +176,10 @@ impl World {
     }
 
     fn by_v1(mut self, url: &str) -> World {
-        let front = Front::start(url);
+        let front = Server::start(None, front::before(url));
         self.configure(&format!("image_endpoint_override: {}", front.url()));
         self.front = Some(front);
         self
-    }
-
-    /// The door before a service of Images API v1, to see what it was asked and to break it.
-    #[track_caller]
-    pub fn front(&self) -> &Front {
-        self.front.as_ref().expect("only Images API v1 has a door: use World::served_v1()")
     }
 
     /// On the local image service, as `rimg serve` offers it.
@@ -242,7 +236,7 @@ impl World {
     /// The image service, to see what it was asked and to break it.
     #[track_caller]
     pub fn images(&self) -> &Server {
-        &self.fake().images
+        self.front.as_ref().unwrap_or_else(|| &self.fake().images)
     }
 
     /// The block storage service, to see what it was asked and to break it.
