@@ -11,6 +11,7 @@ mod configuration;
 mod examples;
 mod faults_download;
 mod faults_upload;
+mod faults_v1;
 mod generated;
 mod help;
 mod image;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::client;
-use super::http::{Answer, Body, Request};
+use super::http::{Answer, Body, Request, raw};
 
 /// A handler for [`super::Server::start`], before the service at `url`.
 pub fn before(url: &str) -> impl Fn(&Request, &mut Body) -> Answer + Send + Sync + 'static {
@@ -33,7 +33,7 @@ fn pass(service: &str, request: &Request, body: &mut Body) -> io::Result<Answer>
     for (name, value) in request.headers().filter(|(name, _)| kept(name)) {
         head += &format!("{name}: {value}\r\n");
     }
-    to.write_all((head + "\r\n").as_bytes())?;
+    to.write_all(&raw(&(head + "\r\n")))?;
     let chunked = body.is_chunked();
     // A service that has heard enough has an answer all the same.
     let mut listens = true;

@@ -284,7 +284,28 @@ pub fn line(from: &mut impl BufRead, most: u64) -> io::Result<String> {
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("not text"))
+    Ok(text(bytes))
+}
+
+/// The first of the characters that stand for bytes that are no UTF-8.
+const STRAY: u32 = 0xF700;
+
+/// Bytes as text; [`raw`] gives them back whatever they were.
+fn text(bytes: Vec<u8>) -> String {
+    let stray = |byte: u8| if byte < 128 { byte.into() } else { char::from_u32(STRAY + u32::from(byte)).unwrap() };
+    String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().into_iter().map(stray).collect())
+}
+
+/// The bytes that were read as this text.
+pub fn raw(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for char in text.chars() {
+        match u32::from(char).checked_sub(STRAY).and_then(|byte| u8::try_from(byte).ok()) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
 }
 
 /// The lines of a head, up to the empty one.
@@ -643,7 +664,8 @@ impl Shared {
         if !keep {
             head += "Connection: close\r\n";
         }
-        to.write_all((head + "x-openstack-request-id: req-00000000-0000-4000-8000-000000000000\r\n\r\n").as_bytes())?;
+        head += "x-openstack-request-id: req-00000000-0000-4000-8000-000000000000\r\n\r\n";
+        to.write_all(&raw(&head))?;
         if request.method == "HEAD" || answer.status == 204 {
             return Ok(keep);
         }
