@@ -1,6 +1,6 @@
 //! The local image service keeps what it was given, whatever happens to it.
 //!
-//! benches/kills.py is the long run of this: kills by chance, under load.
+//! tests/kills.py is the long run of this: kills by chance, under load.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -525,11 +525,11 @@ fn nothing_that_a_client_says_is_a_path() {
     assert_eq!(fs::read(place.directory.path().join("secret")).unwrap(), b"secret");
 }
 
-/// A short run of benches/kills.py; `RIMG_KILLS` and `RIMG_SEED` make it longer and tell it apart.
+/// A short run of tests/kills.py; `RIMG_KILLS` and `RIMG_SEED` make it longer and tell it apart.
 #[test]
 fn kills_by_chance() {
     let kills = std::env::var("RIMG_KILLS").unwrap_or_else(|_| "12".to_owned());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kills.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kills.py");
     let run = Command::new("python3").args([script, env!("CARGO_BIN_EXE_rimg"), "--kills", &kills]).output();
     let Ok(run) = run else {
         let _ = std::io::stderr().write_all(b"kills by chance: not run (no python3 here)\n");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills `rimg serve` at random moments under load, and looks at what is left.
 
-usage: benches/kills.py RIMG [--kills 1000] [--seed N] [--keep]
+usage: tests/kills.py RIMG [--kills 1000] [--seed N] [--keep]
 
 RIMG is a build of rimg. Clients upload, stage, import, copy, change, download
 and delete images whose bytes are known, on one data directory that is served
