@@ -13,15 +13,10 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Content, Server};
 use crate::support::run::Running;
-use crate::support::{Answer, Outcome, World, each_service};
+use crate::support::{Answer, Outcome, World, distinct_bytes, each_service};
 
 const FILE: &str = "/v2/images/*/file";
 const MIB: usize = 1 << 20;
-
-/// Bytes of which no two blocks are alike.
-fn data(len: usize) -> Vec<u8> {
-    (0..len as u32 / 4).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
-}
 
 /// What is in the home, sorted.
 fn files(world: &World) -> Vec<String> {
@@ -99,7 +94,7 @@ fn arrives(part: &Path, bytes: u64) {
 
 #[test]
 fn an_interrupted_download_goes_on_where_it_was() {
-    let data = data(4 * MIB);
+    let data = distinct_bytes(4 * MIB);
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let (world, _) = with_image(&data);
         world.file("out", b"the old file");
@@ -122,7 +117,7 @@ fn an_interrupted_download_goes_on_where_it_was() {
 
 #[test]
 fn a_killed_download_goes_on_where_it_was() {
-    let data = data(4 * MIB);
+    let data = distinct_bytes(4 * MIB);
     for jobs in ["1", "4"] {
         let (world, _) = with_image(&data);
         world.file("out", b"the old file");
@@ -146,7 +141,7 @@ fn a_killed_download_goes_on_where_it_was() {
 fn each_service_lets_a_download_go_on() {
     each_service(|world| {
         let name = world.name("i");
-        let data = data(8 * MIB);
+        let data = distinct_bytes(8 * MIB);
         world.given_image(&name, &data);
         // A limit on the size of a file stands for a disk that is full.
         let save = |limit: &str| {
@@ -167,7 +162,7 @@ fn each_service_lets_a_download_go_on() {
 
 #[test]
 fn a_full_disk_is_said_and_gone_on_from() {
-    let data = data(8 * MIB);
+    let data = distinct_bytes(8 * MIB);
     let (world, _) = with_image(&data);
     let disk = world.home.join("disk");
     std::fs::create_dir(&disk).unwrap();
@@ -201,7 +196,7 @@ fn a_full_disk_is_said_and_gone_on_from() {
 
 #[test]
 fn what_breaks_is_asked_again_from_where_it_was() {
-    let data = data(4 * MIB);
+    let data = distinct_bytes(4 * MIB);
     let last = data.len() as u64 - 1;
     type Fault = fn(&World);
     let cases: [(&str, Fault, &str); 14] = [
@@ -267,7 +262,7 @@ fn a_service_that_asks_to_wait_is_waited_for() {
 
 #[test]
 fn silence_ends_and_the_download_goes_on() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     let (world, _) = with_image(&data);
     let old = std::fs::read_to_string(world.clouds_yaml()).unwrap();
     let new = old.replace("    region_name: RegionOne\n", "    region_name: RegionOne\n    api_timeout: 1\n");
@@ -282,7 +277,7 @@ fn silence_ends_and_the_download_goes_on() {
 
 #[test]
 fn tries_have_an_end_and_what_came_is_kept() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     let (world, _) = with_image(&data);
     world.images().on("GET", FILE).close_after_answer(MIB as u64);
     let bad_gateway = || Answer::html(502, "<html>Bad</html>").header("Retry-After", "0");
@@ -307,7 +302,7 @@ fn tries_have_an_end_and_what_came_is_kept() {
 
 #[test]
 fn what_will_not_get_better_is_not_tried_again() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     for (status, message) in [
         (400, "error: no (HTTP 400 bad request)\n"),
         (403, "error: no (HTTP 403 forbidden)\n"),
@@ -333,7 +328,7 @@ fn what_will_not_get_better_is_not_tried_again() {
 
 #[test]
 fn an_image_that_is_deleted_meanwhile() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     let (world, id) = interrupted(&data);
     world.run(["image", "delete", &id]).ok();
     save(&world).code(1).stderr_has("`i`");
@@ -347,7 +342,7 @@ fn an_image_that_is_deleted_meanwhile() {
 
 #[test]
 fn an_image_that_changed_begins_anew() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     for field in ["size", "os_hash_value"] {
         let (world, id) = interrupted(&data);
         let edit = move |image: &mut Value| {
@@ -366,7 +361,7 @@ fn an_image_that_changed_begins_anew() {
 
 #[test]
 fn a_redirect_takes_no_token_elsewhere() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     let (world, _) = with_image(&data);
     let (bytes, seen) = (data.clone(), std::sync::Arc::new(AtomicUsize::new(0)));
     let count = seen.clone();
@@ -391,7 +386,7 @@ fn a_redirect_takes_no_token_elsewhere() {
 
 #[test]
 fn a_token_that_expires_meanwhile_is_renewed() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     for nth in [1, 2] {
         let (world, _) = with_image(&data);
         if nth == 2 {
@@ -418,7 +413,7 @@ fn a_place_that_refuses_connections_is_tried_again() {
 #[test]
 fn a_length_that_is_not_that_of_the_image_is_refused() {
     for length in [7, 1 << 40] {
-        let (world, _) = with_image(&data(MIB));
+        let (world, _) = with_image(&distinct_bytes(MIB));
         // What is in the image cache comes with a length.
         save(&world).ok();
         std::fs::remove_file(world.home.join("out")).unwrap();
@@ -433,7 +428,7 @@ fn a_length_that_is_not_that_of_the_image_is_refused() {
 #[test]
 fn a_range_that_is_not_what_was_asked_for_is_not_taken() {
     let len = 2 * MIB;
-    let data = data(len);
+    let data = distinct_bytes(len);
     type Lie = fn(&mut Answer);
     fn content_range(answer: &mut Answer, value: Option<String>) {
         answer.headers.retain(|(name, _)| name != "Content-Range");
@@ -518,7 +513,7 @@ fn a_range_that_is_not_what_was_asked_for_is_not_taken() {
 
 #[test]
 fn bytes_that_were_spoilt_meanwhile_are_found_and_fetched_anew() {
-    let data = data(2 * MIB);
+    let data = distinct_bytes(2 * MIB);
     let (world, _) = interrupted(&data);
     let part = world.home.join("out.part");
     let mut bytes = std::fs::read(&part).unwrap();
@@ -552,7 +547,7 @@ fn bytes_that_were_spoilt_meanwhile_are_found_and_fetched_anew() {
 
 #[test]
 fn without_a_digest_a_download_goes_on_as_well() {
-    let data = data(4 * MIB);
+    let data = distinct_bytes(4 * MIB);
     let (world, _) = with_image(&data);
     world.images().on("GET", FILE).drip(64 * 1024, Duration::from_millis(20));
     let running = half_way(&world, &["--no-verify"]);
@@ -567,7 +562,7 @@ fn without_a_digest_a_download_goes_on_as_well() {
 
 #[test]
 fn all_that_is_missing_may_be_the_name() {
-    let data = data(MIB);
+    let data = distinct_bytes(MIB);
     let (world, _) = with_image(&data);
     world.images().on("GET", FILE).close_after_answer(MIB as u64 - 1);
     let bad = || Answer::status(502).header("Retry-After", "999");
@@ -626,7 +621,7 @@ fn a_file_of_somebody_else_is_not_touched() {
     }
     assert_eq!(files(&world), ["mine"]);
     assert_eq!(std::fs::read(world.home.join("mine")).unwrap(), b"mine");
-    let (world, _) = interrupted(&data(2 * MIB));
+    let (world, _) = interrupted(&distinct_bytes(2 * MIB));
     let mine = world.file("mine", b"mine");
     let part = world.home.join("out.part");
     for link in [symlink::<_, &std::path::PathBuf>, std::fs::hard_link] {
@@ -639,7 +634,7 @@ fn a_file_of_somebody_else_is_not_touched() {
 
 #[test]
 fn two_at_once_do_not_write_one_file() {
-    let data = data(4 * MIB);
+    let data = distinct_bytes(4 * MIB);
     let (world, _) = with_image(&data);
     world.images().on("GET", FILE).drip(64 * 1024, Duration::from_millis(20));
     let first = half_way(&world, &[]);
@@ -672,7 +667,7 @@ fn the_place_is_looked_at_before_data_is_asked_for() {
 
 #[test]
 fn several_jobs_fetch_ranges_into_place() {
-    let data = data(9 * MIB + 5);
+    let data = distinct_bytes(9 * MIB + 5);
     let (world, _) = with_image(&data);
     world.run(["image", "save", "i", "--file", "out", "--jobs", "4"]).ok().stderr_is("");
     let mut asked = ranges(&world);
@@ -731,7 +726,7 @@ fn with_a_gap(data: &[u8], jobs: usize) -> World {
 
 #[test]
 fn jobs_go_on_with_the_ranges_that_are_missing() {
-    let data = data(8 * MIB);
+    let data = distinct_bytes(8 * MIB);
     let world = with_a_gap(&data, 4);
     let before = ranges(&world).len();
     // Also with one job.
@@ -755,7 +750,7 @@ fn wrong_where(spans: &[(usize, usize)], data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_is_there_is_never_written_again() {
-    let data = data(9 * MIB);
+    let data = distinct_bytes(9 * MIB);
     // Of three ranges one is missing; the service then sends the whole, which is right only there.
     let world = with_a_gap(&data, 3);
     let state: Value = serde_json::from_slice(&std::fs::read(world.home.join("out.part.json")).unwrap()).unwrap();
@@ -783,7 +778,7 @@ fn what_is_there_is_never_written_again() {
 
 #[test]
 fn a_reader_that_does_not_read_stops_no_interrupt() {
-    let (world, _) = with_image(&data(4 * MIB));
+    let (world, _) = with_image(&distinct_bytes(4 * MIB));
     let script = "mkfifo pipe; exec 3<>pipe; exec \"$@\" >pipe";
     let rimg = env!("CARGO_BIN_EXE_rimg");
     for (signal, code) in [("INT", 130), ("TERM", 143)] {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::fault::Script;
 use crate::support::http::Server;
 use crate::support::run::{Running, sparse_file};
-use crate::support::{Answer, Outcome, Stdin, World, each_service};
+use crate::support::{Answer, Outcome, Stdin, World, distinct_bytes, each_service};
 
 const ALL_THE_SAME: &str = "note: the service has all of the data all the same\n";
 const RENEWED: &str = "note: the token was refused under way; going on with a new one\n";
@@ -20,15 +20,10 @@ const SHOWS: &str = "`rimg image show ";
 const FILE: &str = "/v2/images/*/file";
 const IMAGE: &str = "/v2/images/*";
 
-/// Bytes that are no format and nowhere the same.
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(len).collect()
-}
-
 /// A world with a queued image `i` and a file `x.img` of so many bytes for it.
 fn world(len: usize) -> (World, String) {
     let world = World::new();
-    world.file("x.img", bytes(len));
+    world.file("x.img", distinct_bytes(len));
     let made = world.run(["image", "create", "i", "--disk-format", "raw", "-f", "value", "-c", "id"]);
     (world, made.ok().stdout().trim().to_owned())
 }
@@ -100,10 +95,6 @@ impl Case {
     }
 }
 
-fn html(status: u16, words: &str) -> Answer {
-    Answer::html(status, &format!("<html><head><title>t</title></head><body><h1>t</h1>{words}</body></html>"))
-}
-
 #[test]
 fn what_may_pass_is_tried_again() {
     let broke = &["note: the connection to `http://127.0.0.1:", "; trying again in 0.0 s (try 2 of 4)\n"];
@@ -117,7 +108,9 @@ fn what_may_pass_is_tried_again() {
         Case {
             puts: 1,
             says: &["note: Bad gateway (HTTP 502 bad gateway); trying again", ALL_THE_SAME],
-            ..Case::new("the proxy gave up, not the service", |put| put.answer_instead(|| html(502, "Bad gateway")))
+            ..Case::new("the proxy gave up, not the service", |put| {
+                put.answer_instead(|| Answer::page(502, "Bad gateway"))
+            })
         },
         Case {
             also: |world| world.images().on("GET", IMAGE).close_after_answer(10),
@@ -131,7 +124,7 @@ fn what_may_pass_is_tried_again() {
             puts: 1,
             says: &[ALL_THE_SAME],
             ..Case::new("an answer with two lengths", |put| {
-                put.answer_instead(|| html(500, "Trouble").header("Content-Length", "900"))
+                put.answer_instead(|| Answer::page(500, "Trouble").header("Content-Length", "900"))
             })
         },
         Case { limit: Some(0.5), ..Case::new("silence half-way", |put| put.stall_request_after(400_000)) },
@@ -148,9 +141,12 @@ fn what_may_pass_is_tried_again() {
             says: &["HTTP 500 internal server error; trying again in 0.0 s (try 2 of 6)\n"],
             ..Case::new("500", |put| put.answer(|| Answer::status(500)))
         },
-        Case { says: &["note: Gone away (HTTP 502"], ..Case::new("502", |put| put.answer(|| html(502, "Gone away"))) },
+        Case {
+            says: &["note: Gone away (HTTP 502"],
+            ..Case::new("502", |put| put.answer(|| Answer::page(502, "Gone away")))
+        },
         Case { says: &["HTTP 503 "], ..Case::new("503", |put| put.answer(|| Answer::status(503))) },
-        Case { says: &["note: Late (HTTP 504"], ..Case::new("504", |put| put.answer(|| html(504, "Late"))) },
+        Case { says: &["note: Late (HTTP 504"], ..Case::new("504", |put| put.answer(|| Answer::page(504, "Late"))) },
         Case { says: &[RENEWED], ..Case::new("401 after the data", |put| put.answer(|| Answer::status(401))) },
         Case { says: &[RENEWED], puts: 3, ..Case::new("401 twice", |put| put.times(2).answer(|| Answer::status(401))) },
         Case {
@@ -206,44 +202,44 @@ fn what_stays_is_said_and_not_tried_again() {
     let refusals: [Named; 7] = [
         (
             "400",
-            |put| put.answer(|| html(400, "No")),
-            |put| put.answer_early(|| html(400, "No")),
+            |put| put.answer(|| Answer::page(400, "No")),
+            |put| put.answer_early(|| Answer::page(400, "No")),
             &["error: No (HTTP 400"],
         ),
         (
             "403",
-            |put| put.answer(|| html(403, "No")),
-            |put| put.answer_early(|| html(403, "No")),
+            |put| put.answer(|| Answer::page(403, "No")),
+            |put| put.answer_early(|| Answer::page(403, "No")),
             &["error: No (HTTP 403"],
         ),
         (
             "404",
-            |put| put.answer(|| html(404, "No image")),
-            |put| put.answer_early(|| html(404, "No image")),
+            |put| put.answer(|| Answer::page(404, "No image")),
+            |put| put.answer_early(|| Answer::page(404, "No image")),
             &["error: No image (HTTP 404", SHOWS],
         ),
         (
             "409",
-            |put| put.answer(|| html(409, "Saving already")),
-            |put| put.answer_early(|| html(409, "Saving already")),
+            |put| put.answer(|| Answer::page(409, "Saving already")),
+            |put| put.answer_early(|| Answer::page(409, "Saving already")),
             &["error: Saving already (HTTP 409", "hint: somebody else may have sent data: ", SHOWS],
         ),
         (
             "410",
-            |put| put.answer(|| html(410, "Deleted")),
-            |put| put.answer_early(|| html(410, "Deleted")),
+            |put| put.answer(|| Answer::page(410, "Deleted")),
+            |put| put.answer_early(|| Answer::page(410, "Deleted")),
             &["error: Deleted (HTTP 410", SHOWS],
         ),
         (
             "413",
-            |put| put.answer(|| html(413, "Over quota")),
-            |put| put.answer_early(|| html(413, "Over quota")),
+            |put| put.answer(|| Answer::page(413, "Over quota")),
+            |put| put.answer_early(|| Answer::page(413, "Over quota")),
             &["error: Over quota (HTTP 413", "hint: `rimg image usage` shows the quotas"],
         ),
         (
             "415",
-            |put| put.answer(|| html(415, "Not raw")),
-            |put| put.answer_early(|| html(415, "Not raw")),
+            |put| put.answer(|| Answer::page(415, "Not raw")),
+            |put| put.answer_early(|| Answer::page(415, "Not raw")),
             &["error: Not raw (HTTP 415", "name its true format with `--disk-format`"],
         ),
     ];
@@ -333,7 +329,7 @@ fn an_early_refusal_of_much_data_is_never_a_success() {
     for status in [403, 404, 409, 410, 413, 415] {
         let (world, id) = world(1);
         sparse_file(&world.home.join("x.img"), 48 << 20).unwrap();
-        world.images().on("PUT", FILE).always().answer_early(move || html(status, "Not now"));
+        world.images().on("PUT", FILE).always().answer_early(move || Answer::page(status, "Not now"));
         let outcome = world.run(UPLOAD);
         // The answer, or the reset that often comes in its place.
         outcome.code(1).stdout_is("");
@@ -465,7 +461,7 @@ const LARGE: usize = 16 << 20;
 /// when it has begun, and waits for the end.
 fn upload_and(args: &[&str], change: impl FnOnce(&World, &Running)) -> (World, Outcome) {
     let world = World::new();
-    world.file("x.img", bytes(LARGE));
+    world.file("x.img", distinct_bytes(LARGE));
     world.run(["image", "create", "i", "--disk-format", "raw"]).ok();
     world.images().on("PUT", FILE).drip_request(256 << 10, Duration::from_millis(20));
     let running = world.rimg(args).start();
@@ -518,7 +514,7 @@ fn a_source_that_is_replaced_or_vanishes_is_sent_as_it_was() {
     let vanish = |world: &World, _: &Running| fs::remove_file(world.home.join("x.img")).unwrap();
     for outcome in [upload_and(&UPLOAD, replace), upload_and(&UPLOAD, vanish)] {
         outcome.1.ok().stdout_is("active\n").stderr_is(warning);
-        assert_eq!(outcome.0.all_of("i")[0]["os_hash_value"], digest(&bytes(LARGE)));
+        assert_eq!(outcome.0.all_of("i")[0]["os_hash_value"], digest(&distinct_bytes(LARGE)));
     }
 }
 
@@ -586,8 +582,8 @@ fn a_create_that_got_no_answer_makes_one_image() {
     let cases: [(&str, Fault, usize, &str); 6] = [
         ("lost before", |post| post.reset_after_request(0), 2, "; trying again in 0.0 s (try 2 of 4)\n"),
         ("answer lost", |post| post.reset_answer(), 1, "` was created all the same\n"),
-        ("proxy gave up", |post| post.answer_instead(|| html(504, "Late")), 1, "` was created all the same\n"),
-        ("502, not done", |post| post.answer(|| html(502, "No")), 2, "note: No (HTTP 502"),
+        ("proxy gave up", |post| post.answer_instead(|| Answer::page(504, "Late")), 1, "` was created all the same\n"),
+        ("502, not done", |post| post.answer(|| Answer::page(502, "No")), 2, "note: No (HTTP 502"),
         ("503", |post| post.answer(|| Answer::status(503)), 2, "HTTP 503"),
         ("429", |post| post.answer(|| Answer::status(429)), 2, "HTTP 429"),
     ];
@@ -621,10 +617,10 @@ fn a_create_that_got_no_answer_makes_one_image() {
 #[test]
 fn what_was_refused_and_made_all_the_same_does_not_stay() {
     let (world, _) = world(1000);
-    world.images().on("POST", "/v2/images").answer_instead(|| html(403, "No"));
+    world.images().on("POST", "/v2/images").answer_instead(|| Answer::page(403, "No"));
     world.run(CREATE).code(1).stdout_is("").stderr_is("error: No (HTTP 403 forbidden)\n");
     assert!(world.all_of("new").is_empty());
-    world.images().on("POST", "/v2/images").answer_instead(|| html(403, "No"));
+    world.images().on("POST", "/v2/images").answer_instead(|| Answer::page(403, "No"));
     world.images().on("GET", IMAGE).times(2).close();
     let unknown = world.run(CREATE);
     unknown.code(1).stderr_has("error: No (HTTP 403 forbidden)\n  whether an image `");
@@ -637,12 +633,12 @@ fn a_create_that_fails_leaves_no_image_whatever_the_fault() {
     let faults: [(&str, Fault); 9] = [
         ("reset always", |put| put.always().reset_after_request(10)),
         ("closed always", |put| put.always().close()),
-        ("400", |put| put.answer(|| html(400, "No"))),
-        ("403", |put| put.answer(|| html(403, "No"))),
-        ("409", |put| put.answer(|| html(409, "No"))),
-        ("410", |put| put.answer(|| html(410, "No"))),
-        ("413", |put| put.answer(|| html(413, "No"))),
-        ("415", |put| put.answer(|| html(415, "No"))),
+        ("400", |put| put.answer(|| Answer::page(400, "No"))),
+        ("403", |put| put.answer(|| Answer::page(403, "No"))),
+        ("409", |put| put.answer(|| Answer::page(409, "No"))),
+        ("410", |put| put.answer(|| Answer::page(410, "No"))),
+        ("413", |put| put.answer(|| Answer::page(413, "No"))),
+        ("415", |put| put.answer(|| Answer::page(415, "No"))),
         ("503 always", |put| put.always().answer(|| Answer::status(503))),
     ];
     for (name, fault) in faults {
@@ -733,9 +729,9 @@ fn an_interrupted_create_leaves_no_record() {
 #[test]
 fn a_failed_create_is_kept_where_asked_with_the_command_to_go_on() {
     let (world, _) = world(1000);
-    world.file("a b.img", bytes(1000));
+    world.file("a b.img", distinct_bytes(1000));
     let create = ["image", "create", "new", "--file", "a b.img", "--disk-format", "raw", "--keep-on-failure"];
-    world.images().on("PUT", FILE).answer(|| html(403, "No"));
+    world.images().on("PUT", FILE).answer(|| Answer::page(403, "No"));
     let kept = world.run(create);
     let id = world.all_of("new")[0]["id"].as_str().unwrap().to_owned();
     kept.code(1).stdout_is("").stderr_is(&format!(
@@ -745,7 +741,7 @@ fn a_failed_create_is_kept_where_asked_with_the_command_to_go_on() {
     assert!(world.images().asked("DELETE", IMAGE).is_empty());
     world.run(["image", "upload", &id, "--file", "a b.img"]).ok();
     // What was said of the data is said again.
-    world.images().on("PUT", FILE).answer(|| html(403, "No"));
+    world.images().on("PUT", FILE).answer(|| Answer::page(403, "No"));
     let more = ["--force-format", "--no-verify", "--size", "1000"];
     let kept = world.run(create.iter().chain(&more));
     let hint = " --file 'a b.img' --force-format --size 1000 --no-verify`\n";
@@ -769,7 +765,7 @@ fn staging_follows_the_same_rules() {
     let cases: [(&str, Fault, usize, &str); 4] = [
         ("reset", |put| put.reset_after_request(100), 2, "trying again"),
         ("answer lost", |put| put.reset_answer(), 1, ALL_THE_SAME),
-        ("502", |put| put.answer_instead(|| html(502, "No")), 1, ALL_THE_SAME),
+        ("502", |put| put.answer_instead(|| Answer::page(502, "No")), 1, ALL_THE_SAME),
         ("503", |put| put.answer(|| Answer::status(503)), 2, "trying again"),
     ];
     for (name, fault, puts, says) in cases {
@@ -782,7 +778,7 @@ fn staging_follows_the_same_rules() {
     }
     // Not all there yet: an image that takes data in looks like one that has it, but for its size.
     let (world, _) = world(1000);
-    world.images().on("PUT", STAGE).answer_instead(|| html(504, "Late"));
+    world.images().on("PUT", STAGE).answer_instead(|| Answer::page(504, "Late"));
     world.images().on("GET", IMAGE).times(2).edit(|image| image["size"] = Value::Null);
     world.run(stage).ok().stderr_has(ALL_THE_SAME);
     assert_eq!(world.images().asked("GET", IMAGE).len(), 3);
@@ -842,7 +838,7 @@ fn a_kept_image_takes_its_data_on_every_service() {
         let id = world.all_images()[0]["id"].as_str().unwrap().to_owned();
         ended.code(143).stdout_is("").stderr_has(&format!("  the image `{id}` is kept: it is `queued`\n"));
         ended.stderr_has(&format!("hint: go on with `rimg image upload {id} --file FILE`\n"));
-        world.file("x.img", bytes(3_000_000));
+        world.file("x.img", distinct_bytes(3_000_000));
         let uploaded = world.run(["image", "upload", &id, "--file", "x.img", "-f", "value", "-c", "size"]);
         uploaded.ok().stdout_is("3000000\n").stderr_is("");
     });

@@ -8,18 +8,9 @@ use serde_json::json;
 
 use crate::support::fault::Script;
 use crate::support::http::{Content, hex};
-use crate::support::{Answer, Outcome, World, each_v1};
+use crate::support::{Answer, Outcome, World, distinct_bytes, each_v1};
 
 const IMAGE: &str = "/v1/images/*";
-
-/// Bytes that are no format and nowhere the same.
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len as u32 / 4).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
-}
-
-fn html(status: u16, words: &str) -> Answer {
-    Answer::html(status, &format!("<html><head><title>t</title></head><body><h1>t</h1>{words}</body></html>"))
-}
 
 /// A fault while an image is created, and what comes of it.
 struct Case {
@@ -49,7 +40,7 @@ impl Case {
     }
 
     fn run(&self, world: &World) {
-        let data = bytes(800_000);
+        let data = distinct_bytes(800_000);
         world.file("x.img", &data);
         let name = world.name("i");
         if let Some(limit) = self.limit {
@@ -103,7 +94,9 @@ fn what_may_pass_is_tried_again() {
         Case {
             puts: 1,
             says: &["note: Bad gateway (HTTP 502 bad gateway); trying again", ALL_THE_SAME],
-            ..Case::new("the proxy gave up, not the service", |put| put.answer_instead(|| html(502, "Bad gateway")))
+            ..Case::new("the proxy gave up, not the service", |put| {
+                put.answer_instead(|| Answer::page(502, "Bad gateway"))
+            })
         },
         Case {
             says: ANEW,
@@ -117,11 +110,14 @@ fn what_may_pass_is_tried_again() {
             ..Case::new("nobody answers", |put| put.stall())
         },
         Case { says: &["HTTP 500 "], ..Case::new("500", |put| put.answer(|| Answer::status(500))) },
-        Case { says: &["note: Gone away (HTTP 502"], ..Case::new("502", |put| put.answer(|| html(502, "Gone away"))) },
+        Case {
+            says: &["note: Gone away (HTTP 502"],
+            ..Case::new("502", |put| put.answer(|| Answer::page(502, "Gone away")))
+        },
         Case {
             says: ANEW,
             images: 2,
-            ..Case::new("502 half-way", |put| put.answer_within(400_000, || html(502, "Gone away")))
+            ..Case::new("502 half-way", |put| put.answer_within(400_000, || Answer::page(502, "Gone away")))
         },
         Case {
             says: &["HTTP 503 service unavailable; trying again in 1.0 s (try 2 of 6)\n"],
@@ -164,7 +160,11 @@ fn each_service_that_loses_its_client_is_left_in_order() {
     let cases = [
         Case { says: ANEW, images: 2, ..Case::new("reset half-way", |put| put.reset_after_request(400_000)) },
         Case { puts: 1, says: &[ALL_THE_SAME], ..Case::new("only the answer was lost", |put| put.reset_answer()) },
-        Case::refused("413 half-way", |put| put.answer_within(400_000, || html(413, "Over quota")), &["HTTP 413"]),
+        Case::refused(
+            "413 half-way",
+            |put| put.answer_within(400_000, || Answer::page(413, "Over quota")),
+            &["HTTP 413"],
+        ),
     ];
     for case in cases {
         each_v1(|world| case.run(world));
@@ -187,14 +187,14 @@ fn edit(answer: &mut Answer, name: &str, value: &str) {
 #[test]
 fn what_stays_is_said_and_nothing_is_left() {
     let cases = [
-        Case::refused("400", |put| put.answer(|| html(400, "No")), &["error: No (HTTP 400"]),
-        Case::refused("403", |put| put.answer_early(|| html(403, "No")), &["error: No (HTTP 403"]),
-        Case::refused("404", |put| put.answer(|| html(404, "No image")), &["error: No image (HTTP 404"]),
-        Case::refused("409", |put| put.answer(|| html(409, "Saving")), &["error: Saving (HTTP 409"]),
-        Case::refused("413", |put| put.answer(|| html(413, "Over quota")), &["error: Over quota (HTTP 413"]),
+        Case::refused("400", |put| put.answer(|| Answer::page(400, "No")), &["error: No (HTTP 400"]),
+        Case::refused("403", |put| put.answer_early(|| Answer::page(403, "No")), &["error: No (HTTP 403"]),
+        Case::refused("404", |put| put.answer(|| Answer::page(404, "No image")), &["error: No image (HTTP 404"]),
+        Case::refused("409", |put| put.answer(|| Answer::page(409, "Saving")), &["error: Saving (HTTP 409"]),
+        Case::refused("413", |put| put.answer(|| Answer::page(413, "Over quota")), &["error: Over quota (HTTP 413"]),
         Case::refused(
             "413 early",
-            |put| put.answer_early(|| html(413, "Over quota")),
+            |put| put.answer_early(|| Answer::page(413, "Over quota")),
             &["error: Over quota (HTTP 413"],
         ),
         Case {
@@ -253,9 +253,12 @@ fn what_stays_is_said_and_nothing_is_left() {
     }
 }
 
+/// A fault while an image is saved, and what is said on stderr.
+type Named = (&'static str, fn(Script), &'static [&'static str]);
+
 /// What is saved is right, whatever was in the way.
 fn saved(world: &World, fault: fn(Script)) -> Outcome {
-    let data = bytes(800_000);
+    let data = distinct_bytes(800_000);
     let name = world.name("i");
     let image = world.given_image(&name, &data);
     fault(world.images().on("GET", &format!("/v1/images/{}", image["id"].as_str().unwrap())));
@@ -271,14 +274,14 @@ fn saved(world: &World, fault: fn(Script)) -> Outcome {
 
 #[test]
 fn a_download_that_breaks_is_gone_on_with() {
-    let cases: [(&str, fn(Script), &[&str]); 8] = [
+    let cases: [Named; 8] = [
         ("reset at the first byte", |get| get.reset_after_answer(0), &["(try 2 of "]),
         ("closed half-way", |get| get.close_after_answer(400_000), &["(try 2 of "]),
         ("at the last byte", |get| get.close_after_answer(799_999), &["(try 2 of "]),
         // Of a connection that was used before it is not known whether the request got through: it goes out once more.
         ("no answer", |get| get.close(), &[]),
         ("503", |get| get.answer(|| Answer::status(503)), &["HTTP 503", "(try 2 of "]),
-        ("502", |get| get.answer(|| html(502, "Gone away")), &["Gone away (HTTP 502"]),
+        ("502", |get| get.answer(|| Answer::page(502, "Gone away")), &["Gone away (HTTP 502"]),
         ("429", |get| get.answer(|| Answer::status(429).header("Retry-After", "1")), &["again in 1.0 s (try 2 of "]),
         ("401", |get| get.answer(|| Answer::status(401)), &[]),
     ];
@@ -293,7 +296,7 @@ fn a_download_that_breaks_is_gone_on_with() {
 
 #[test]
 fn a_download_that_is_wrong_is_no_success() {
-    let cases: [(&str, fn(Script), &[&str]); 6] = [
+    let cases: [Named; 6] = [
         (
             "other bytes",
             |get| get.always().twist(|answer| answer.content = Content::Bytes(vec![0; 800_000])),
@@ -301,7 +304,7 @@ fn a_download_that_is_wrong_is_no_success() {
         ),
         (
             "fewer bytes",
-            |get| get.always().twist(|answer| answer.content = Content::Bytes(bytes(799_000))),
+            |get| get.always().twist(|answer| answer.content = Content::Bytes(distinct_bytes(799_000))),
             &["error: the data arrived damaged: the service sends 799000 bytes of an image of 800000\n"],
         ),
         (
@@ -309,8 +312,8 @@ fn a_download_that_is_wrong_is_no_success() {
             |get| get.content_length(7),
             &["error: the data arrived damaged: the service sends 7 bytes of an image of 800000\n"],
         ),
-        ("404", |get| get.answer(|| html(404, "Gone")), &["error: Gone (HTTP 404 not found)\n"]),
-        ("403", |get| get.answer(|| html(403, "No")), &["error: No (HTTP 403"]),
+        ("404", |get| get.answer(|| Answer::page(404, "Gone")), &["error: Gone (HTTP 404 not found)\n"]),
+        ("403", |get| get.answer(|| Answer::page(403, "No")), &["error: No (HTTP 403"]),
         ("breaks for ever", |get| get.always().close_after_answer(0), &["the last\n"]),
     ];
     for (what, fault, says) in cases {
@@ -326,7 +329,7 @@ fn a_download_that_is_wrong_is_no_success() {
 fn an_interrupted_create_leaves_no_image() {
     each_v1(|world| {
         let name = world.name("i");
-        world.file("x.img", bytes(8 << 20));
+        world.file("x.img", distinct_bytes(8 << 20));
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let asked = world.images().asked_so_far("PUT", IMAGE);
             world.images().on("PUT", IMAGE).drip_request(64 << 10, Duration::from_millis(20));

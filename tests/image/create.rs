@@ -345,12 +345,11 @@ fn a_failed_upload_deletes_the_image() {
     ] {
         let world = World::new();
         world.file("x.img", vec![1; 100_000]);
-        world.images().on("PUT", "/v2/images/*/file").always().answer(move || {
-            Answer::html(
-                status,
-                &format!("<html><head><title>t</title></head><body><h1>t</h1>{page}<br/></body></html>"),
-            )
-        });
+        world
+            .images()
+            .on("PUT", "/v2/images/*/file")
+            .always()
+            .answer(move || Answer::page(status, &format!("{page}<br/>")));
         world
             .run(["image", "create", "n", "--file", "x.img", "--disk-format", "raw"])
             .code(1)

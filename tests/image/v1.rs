@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, World, each_v1};
+use crate::support::{Answer, Server, World, distinct_bytes, each_v1};
 
 /// Of the image with this name, what `image show` says.
 fn shown(world: &World, name: &str) -> Value {
@@ -370,7 +370,7 @@ fn an_owner_that_is_not_taken_is_an_error() {
 #[test]
 fn a_create_whose_upload_breaks_begins_anew() {
     each_v1(|world| {
-        let data: Vec<u8> = (0..500_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let data = distinct_bytes(2_000_000);
         world.file("x.img", &data);
         let name = world.name("i");
         let create = ["image", "create", &name, "--file", "x.img", "--disk-format", "raw", "-f", "value", "-c", "id"];

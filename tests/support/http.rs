@@ -23,6 +23,8 @@ const PIECE: usize = 256 * 1024;
 const MAX_HEAD: u64 = 64 * 1024;
 /// Of each body, this much is kept in the record.
 const KEPT: usize = 64 * 1024;
+/// What a client of TLS begins with (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
 
 /// The head of a request.
 #[derive(Debug, Clone, Default)]
@@ -221,6 +223,12 @@ impl Answer {
 
     pub fn html(status: u16, page: &str) -> Self {
         Answer::status(status).header("Content-Type", "text/html; charset=UTF-8").body(page)
+    }
+
+    /// A page in the form of WebOb's, with these words in it.
+    pub fn page(status: u16, words: &str) -> Self {
+        let page = format!("<html><head><title>t</title></head><body><h1>t</h1>{words}</body></html>");
+        Answer::html(status, &page)
     }
 
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -504,6 +512,10 @@ impl Shared {
 
     /// One request and its answer. True: another may follow on the connection.
     fn exchange(&self, from: &mut BufReader<Stream>) -> io::Result<bool> {
+        // Of a handshake nobody knows when it would end as a head does.
+        if self.tls.is_none() && from.fill_buf()?.first() == Some(&HANDSHAKE) {
+            return Ok(false);
+        }
         let lines = head(from)?;
         let Some(request) = parse(&lines) else {
             from.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;

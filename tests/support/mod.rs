@@ -42,6 +42,11 @@ pub fn random_hex(bytes: usize) -> String {
     text
 }
 
+/// So many bytes that are no disk format and nowhere the same.
+pub fn distinct_bytes(len: usize) -> Vec<u8> {
+    (0..len as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(len).collect()
+}
+
 /// A random UUID, version 4 by its look.
 pub fn random_uuid() -> String {
     let hex = random_hex(16);
