@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The variable that says how rimg shows progress.
 pub const PROGRESS: &str = "RIMG_PROGRESS";
@@ -27,6 +28,25 @@ pub enum Stdin {
     Slow { pieces: Vec<Vec<u8>>, pause: Duration },
     /// A regular file.
     File(PathBuf),
+}
+
+/// Programs inherit the signals that this one ignores, as it does under `nohup`
+/// and behind the `&` of a script. Those that it handles are as ever for them.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _here = runtime.enter();
+        for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()] {
+            if mask >> (kind.as_raw_value() - 1) & 1 == 1 {
+                // The handler stays when this is dropped.
+                drop(signal(kind).unwrap());
+            }
+        }
+    });
 }
 
 /// A run in the making. Without more it gets an empty environment, the
@@ -110,6 +130,7 @@ impl Run {
 
     /// Starts, and leaves it running.
     pub fn start(self) -> Running {
+        heed_signals();
         let stdin = self.stdin.clone().unwrap_or(Stdin::Null);
         let mut command = if matches!(stdin, Stdin::Closed) {
             // Only a shell can start a program with a descriptor closed.
@@ -150,6 +171,7 @@ impl Run {
     /// Starts on a terminal of its own, of 24 lines and 80 columns: standard
     /// error, and standard input and output unless they were given elsewhere.
     pub fn terminal(self) -> Terminal {
+        heed_signals();
         let (pty, side) = pty_process::blocking::open().unwrap();
         pty.resize(pty_process::Size::new(24, 80)).unwrap();
         let mut command = pty_process::blocking::Command::new(&self.program)
