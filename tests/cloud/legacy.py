@@ -64,8 +64,6 @@ ACCEPTED = [
     (r"\{savingdeleted2?\}", r"^(status (500|412)|reason: |between content-type: )"),
     # One refusal has one reason, whether the image is new or not.
     (r"PUT .*floppy", r"^reason: (Store for scheme|Required store) floppy"),
-    # Of several properties that may not go, one is named.
-    (r"x-image-meta-name: three", r"^reason: Property 'once_[ab]' is protected$"),
     # More than a project has left: Glance names the limit of one image where it did not know the size before.
     (r"\{(thirdchunked|reserved|again)\}", r"^reason: (Denying attempt to upload image|Image exceeds the storage quota)"),
     # Why a server elsewhere does not answer is told in other words.
